@@ -1,0 +1,210 @@
+"""Adam and its family of optimizers, from the chapters of *Adam, from Moments to Regret*.
+
+Every public name of every module can be imported from here. Its module is loaded on first use, so
+that importing the package costs next to nothing and never loads what a program does not need.
+"""
+
+# Generated from chapters/ by tools/tangle.py: edit a chapter, then run make tangle.
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0"
+
+__all__: list[str] = [
+    "AMOUNTS",
+    "Adam",
+    "AdamHat",
+    "Array",
+    "CHOICE",
+    "COLOURS",
+    "CheckFailed",
+    "DASHES",
+    "Digits",
+    "DriftingTarget",
+    "Evidence",
+    "FRACTIONS",
+    "Hooks",
+    "KINDS",
+    "Leaves",
+    "Optimizer",
+    "Ravine",
+    "Rosenbrock",
+    "SGD",
+    "SLICE",
+    "Saddle",
+    "Schedule",
+    "SparseFeatures",
+    "State",
+    "Tree",
+    "asarray",
+    "at_most",
+    "available",
+    "check",
+    "compute_dtype",
+    "cross_entropy",
+    "cross_entropy_grad",
+    "default",
+    "describe",
+    "digits",
+    "equal",
+    "figure",
+    "is_half",
+    "leaves",
+    "log_softmax",
+    "map_leaves",
+    "matched",
+    "narrow",
+    "of",
+    "paths",
+    "rebuild",
+    "to",
+    "trace",
+    "validated",
+    "widen",
+    "within",
+    "z_score",
+]
+
+_HOME: dict[str, str] = {
+    "AMOUNTS": "optimizer",
+    "Adam": "adam",
+    "AdamHat": "adam",
+    "Array": "trees",
+    "CHOICE": "backends",
+    "COLOURS": "figures",
+    "CheckFailed": "checks",
+    "DASHES": "figures",
+    "Digits": "problems",
+    "DriftingTarget": "problems",
+    "Evidence": "checks",
+    "FRACTIONS": "optimizer",
+    "Hooks": "optimizer",
+    "KINDS": "checks",
+    "Leaves": "optimizer",
+    "Optimizer": "optimizer",
+    "Ravine": "problems",
+    "Rosenbrock": "problems",
+    "SGD": "sgd",
+    "SLICE": "optimizer",
+    "Saddle": "problems",
+    "Schedule": "optimizer",
+    "SparseFeatures": "problems",
+    "State": "optimizer",
+    "Tree": "trees",
+    "asarray": "backends",
+    "at_most": "checks",
+    "available": "backends",
+    "check": "checks",
+    "compute_dtype": "optimizer",
+    "cross_entropy": "problems",
+    "cross_entropy_grad": "problems",
+    "default": "backends",
+    "describe": "backends",
+    "digits": "problems",
+    "equal": "checks",
+    "figure": "figures",
+    "is_half": "optimizer",
+    "leaves": "trees",
+    "log_softmax": "problems",
+    "map_leaves": "trees",
+    "matched": "trees",
+    "narrow": "optimizer",
+    "of": "backends",
+    "paths": "trees",
+    "rebuild": "trees",
+    "to": "backends",
+    "trace": "problems",
+    "validated": "optimizer",
+    "widen": "optimizer",
+    "within": "checks",
+    "z_score": "checks",
+}
+_MODULES: list[str] = [
+    "adam",
+    "backends",
+    "checks",
+    "figures",
+    "optimizer",
+    "problems",
+    "sgd",
+    "trees",
+]
+_OPTIONAL: list[str] = []
+
+if TYPE_CHECKING:
+    from adam_tutorial import adam as adam
+    from adam_tutorial import backends as backends
+    from adam_tutorial import checks as checks
+    from adam_tutorial import figures as figures
+    from adam_tutorial import optimizer as optimizer
+    from adam_tutorial import problems as problems
+    from adam_tutorial import sgd as sgd
+    from adam_tutorial import trees as trees
+    from adam_tutorial.adam import Adam as Adam
+    from adam_tutorial.adam import AdamHat as AdamHat
+    from adam_tutorial.backends import CHOICE as CHOICE
+    from adam_tutorial.backends import asarray as asarray
+    from adam_tutorial.backends import available as available
+    from adam_tutorial.backends import default as default
+    from adam_tutorial.backends import describe as describe
+    from adam_tutorial.backends import of as of
+    from adam_tutorial.backends import to as to
+    from adam_tutorial.checks import KINDS as KINDS
+    from adam_tutorial.checks import CheckFailed as CheckFailed
+    from adam_tutorial.checks import Evidence as Evidence
+    from adam_tutorial.checks import at_most as at_most
+    from adam_tutorial.checks import check as check
+    from adam_tutorial.checks import equal as equal
+    from adam_tutorial.checks import within as within
+    from adam_tutorial.checks import z_score as z_score
+    from adam_tutorial.figures import COLOURS as COLOURS
+    from adam_tutorial.figures import DASHES as DASHES
+    from adam_tutorial.figures import figure as figure
+    from adam_tutorial.optimizer import AMOUNTS as AMOUNTS
+    from adam_tutorial.optimizer import FRACTIONS as FRACTIONS
+    from adam_tutorial.optimizer import SLICE as SLICE
+    from adam_tutorial.optimizer import Hooks as Hooks
+    from adam_tutorial.optimizer import Leaves as Leaves
+    from adam_tutorial.optimizer import Optimizer as Optimizer
+    from adam_tutorial.optimizer import Schedule as Schedule
+    from adam_tutorial.optimizer import State as State
+    from adam_tutorial.optimizer import compute_dtype as compute_dtype
+    from adam_tutorial.optimizer import is_half as is_half
+    from adam_tutorial.optimizer import narrow as narrow
+    from adam_tutorial.optimizer import validated as validated
+    from adam_tutorial.optimizer import widen as widen
+    from adam_tutorial.problems import Digits as Digits
+    from adam_tutorial.problems import DriftingTarget as DriftingTarget
+    from adam_tutorial.problems import Ravine as Ravine
+    from adam_tutorial.problems import Rosenbrock as Rosenbrock
+    from adam_tutorial.problems import Saddle as Saddle
+    from adam_tutorial.problems import SparseFeatures as SparseFeatures
+    from adam_tutorial.problems import cross_entropy as cross_entropy
+    from adam_tutorial.problems import cross_entropy_grad as cross_entropy_grad
+    from adam_tutorial.problems import digits as digits
+    from adam_tutorial.problems import log_softmax as log_softmax
+    from adam_tutorial.problems import trace as trace
+    from adam_tutorial.sgd import SGD as SGD
+    from adam_tutorial.trees import Array as Array
+    from adam_tutorial.trees import Tree as Tree
+    from adam_tutorial.trees import leaves as leaves
+    from adam_tutorial.trees import map_leaves as map_leaves
+    from adam_tutorial.trees import matched as matched
+    from adam_tutorial.trees import paths as paths
+    from adam_tutorial.trees import rebuild as rebuild
+else:  # hidden from type checkers, which would otherwise take any name for granted
+
+    def __getattr__(name: str) -> object:
+        """Load the module that a name belongs to, on the name's first use."""
+        if name in _MODULES or name in _OPTIONAL:
+            return import_module(f"{__name__}.{name}")
+        if name not in _HOME:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+        globals()[name] = value
+        return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, *_MODULES})

@@ -1,0 +1,28 @@
+"""Stochastic gradient descent: move against the gradient, in proportion to it.
+
+The ancestor of every method in this book. Its step is measured in units of the gradient, so the
+largest useful learning rate is set by the steepest direction of the loss: below 2 / L.
+"""
+
+# Generated from chapters/descent.ipynb by tools/tangle.py: edit the chapter, then run make tangle.
+
+from dataclasses import dataclass
+from typing import Any
+
+from adam_tutorial.optimizer import Optimizer, Schedule, State
+
+
+# %% chapters/descent.ipynb#sgd-rule
+@dataclass(frozen=True)
+class SGD(Optimizer):
+    """Stochastic gradient descent [Robbins & Monro 1951]; stable where lr < 2 / L."""
+
+    lr: Schedule  # alpha: no default, for the loss decides what is too large
+
+    @staticmethod
+    def rule(theta: Any, g: Any, *, lr: float) -> tuple[Any]:
+        theta = theta - lr * g
+        return (theta,)
+
+    def metric(self, state: State) -> float:
+        return 1 / self.hyper(state.t)["lr"]
