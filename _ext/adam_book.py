@@ -108,8 +108,8 @@ def table_row(cells: list[nodes.Node]) -> nodes.row:
 def unplug_thebe(app: Sphinx) -> None:
     """Disconnect sphinx-thebe and leave out its files.
 
-    It declares its constants once per build, with a placeholder repository and a CDN, and on a
-    second pass again, which is a syntax error in every page.
+    It writes the address of a CDN and of a placeholder repository into the pages, and browsers
+    report that its constant THEBE_JS_URL is declared twice.
     """
     for listeners in app.events.listeners.values():
         for listener in list(listeners):

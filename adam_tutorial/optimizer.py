@@ -92,6 +92,43 @@ def narrow(value: Any, dtype: Any) -> Array:
     return array if array.dtype == dtype else array.astype(dtype)
 
 
+# %% chapters/descent.ipynb#optimizer-hooks
+@dataclass(frozen=True)
+class Hooks:
+    """What a method states: its fields, its slots, its rule; and the hooks that it may replace."""
+
+    slots: ClassVar[tuple[str, ...]] = ()  # names of the arrays remembered for each parameter
+    elementwise: ClassVar[bool] = True  # False: the rule needs a whole leaf at once
+    rule: ClassVar[Callable[..., tuple[Any, ...]]]
+
+    def __post_init__(self) -> None:
+        for f in fields(self):
+            value = getattr(self, f.name)
+            if not (callable(value) and f.type == Schedule):
+                object.__setattr__(self, f.name, validated(f.name, value))
+
+    def hyper(self, t: int) -> dict[str, float]:
+        """The hyper-parameters of step t as Python floats; a schedule is called with t."""
+        now: dict[str, float] = {"t": t}
+        for f in fields(self):
+            value = getattr(self, f.name)
+            now[f.name] = validated(f.name, value(t), f" at step {t}") if callable(value) else value
+        return now
+
+    def init_leaf(self, theta: Array) -> tuple[Array, ...]:
+        """The first slots of one leaf: zeros, unless a method says otherwise."""
+        dtype = compute_dtype(theta.dtype)
+        return tuple(np.zeros_like(theta, dtype=dtype, order="C") for _ in self.slots)
+
+    def prepare(self, params: Tree, grads: Tree, state: State) -> dict[str, float]:
+        """Host numbers for step state.t + 1, kept in its scalars and offered to the rule by name."""
+        return state.scalars
+
+    def metric(self, state: State) -> Tree | float:
+        """The diagonal H of the step just taken, theta - H**-1 m; a float stands for H = float * I."""
+        return 1.0
+
+
 # %% chapters/descent.ipynb#optimizer-leaf-checks
 def _check_leaf(path: str, leaf: Any) -> None:
     """A leaf is a floating array of a plain type; a subclass may give `*` another meaning."""
@@ -240,43 +277,6 @@ class _Targets:
                         f"{name}: the gradient shares memory with {target}, which the step "
                         "overwrites. Pass a copy. Nothing was changed."
                     )
-
-
-# %% chapters/descent.ipynb#optimizer-hooks
-@dataclass(frozen=True)
-class Hooks:
-    """What a method states: its fields, its slots, its rule; and the hooks that it may replace."""
-
-    slots: ClassVar[tuple[str, ...]] = ()  # names of the arrays remembered for each parameter
-    elementwise: ClassVar[bool] = True  # False: the rule needs a whole leaf at once
-    rule: ClassVar[Callable[..., tuple[Any, ...]]]
-
-    def __post_init__(self) -> None:
-        for f in fields(self):
-            value = getattr(self, f.name)
-            if not (callable(value) and f.type == Schedule):
-                object.__setattr__(self, f.name, validated(f.name, value))
-
-    def hyper(self, t: int) -> dict[str, float]:
-        """The hyper-parameters of step t as Python floats; a schedule is called with t."""
-        now: dict[str, float] = {"t": t}
-        for f in fields(self):
-            value = getattr(self, f.name)
-            now[f.name] = validated(f.name, value(t), f" at step {t}") if callable(value) else value
-        return now
-
-    def init_leaf(self, theta: Array) -> tuple[Array, ...]:
-        """The first slots of one leaf: zeros, unless a method says otherwise."""
-        dtype = compute_dtype(theta.dtype)
-        return tuple(np.zeros_like(theta, dtype=dtype, order="C") for _ in self.slots)
-
-    def prepare(self, params: Tree, grads: Tree, state: State) -> dict[str, float]:
-        """Host numbers for step state.t + 1, kept in its scalars and offered to the rule by name."""
-        return state.scalars
-
-    def metric(self, state: State) -> Tree | float:
-        """The diagonal H of the step just taken, theta - H**-1 m; a float stands for H = float * I."""
-        return 1.0
 
 
 # %% chapters/descent.ipynb#optimizer-leaf

@@ -78,6 +78,20 @@ class DriftingTarget:
         return theta - self.speed * t
 
 
+# %% chapters/descent.ipynb#problems-trace
+def trace(
+    optimizer: Optimizer, problem: Any, steps: int, watch: Callable[[Tree], Any] = np.copy
+) -> Array:
+    """Run an optimizer from the problem's start; what `watch` saw of the parameters, t = 0..steps."""
+    params = map_leaves(lambda leaf: leaf.copy(), problem.start)
+    state = optimizer.init(params)
+    seen = [watch(params)]
+    for t in range(1, steps + 1):
+        optimizer.step(params, problem.grad(params, t), state)
+        seen.append(watch(params))
+    return np.array(seen)
+
+
 # %% chapters/descent.ipynb#problems-sparse
 @dataclass(frozen=True)
 class SparseFeatures:
@@ -190,17 +204,3 @@ def digits(batch: int = 64, seed: int = 0, dtype: Any = np.float64) -> tuple[Dig
         Digits(pixels[train], targets[train], batch, seed),
         Digits(pixels[held_out], targets[held_out], batch, seed),
     )
-
-
-# %% chapters/descent.ipynb#problems-trace
-def trace(
-    optimizer: Optimizer, problem: Any, steps: int, watch: Callable[[Tree], Any] = np.copy
-) -> Array:
-    """Run an optimizer from the problem's start; what `watch` saw of the parameters, t = 0..steps."""
-    params = map_leaves(lambda leaf: leaf.copy(), problem.start)
-    state = optimizer.init(params)
-    seen = [watch(params)]
-    for t in range(1, steps + 1):
-        optimizer.step(params, problem.grad(params, t), state)
-        seen.append(watch(params))
-    return np.array(seen)

@@ -158,7 +158,8 @@ Also a claim.
 ```
 """
 CLAIMS = (
-    "deep-quote deep-math deep-lemma deep-in-lemma deep-solution deep-div deep-proof unnumbered"
+    "deep-quote deep-math deep-lemma deep-in-lemma deep-solution deep-div deep-first deep-proof"
+    " unnumbered"
 )
 
 NO_CLAIM = """

@@ -261,7 +261,7 @@ REFUSED = {
     "blank line before it": (adam(demo("\n# adam_tutorial/adam.py\nX = 1")), "#demo", "first line"),
     "the face": (adam(cell("__init__", "face", "X = 1")), "#face", "address"),
     "a keyword": (adam(cell("class", "klass", "X = 1")), "#klass", "address"),
-    "two addresses": (one(f"{RULE}\n# adam_tutorial/sgd.py\nX = 1"), "#rule, line 4", "one address"),
+    "two addresses": (one(f"{RULE}\n# adam_tutorial/sgd.py\nX = 1"), "#rule, line 4", "address"),
     "a marker": (one("# %% chapters/a.ipynb#b\nX = 1"), "#rule, line 2", "one address"),
     "an ordinal id": (one(RULE, "cell-3"), "#cell-3", "Rename the cell"),
     "another ordinal id": (one(RULE, "code-12"), "#code-12", "Rename the cell"),
@@ -274,19 +274,21 @@ REFUSED = {
     "a shell escape": (one(f"{RULE}\n\n\n!ls"), "#rule, line 6", "magic"),
     "a captured shell escape": (one("files = !ls"), "#rule, line 2", "magic"),
     "a question": (one("print?"), "#rule, line 2", "magic"),
+    "a doubtful escape": (one('X = "\\d"'), "#rule, line 2", "plain Python"),
     "no Python": (one("def rule(:\n    pass"), "#rule, line 2", "plain Python"),
     "return outside a function": (one("return 1"), "#rule, line 2", "plain Python"),
     "a star import": (one("from math import *\n\nX = pi"), "#rule, line 2", "by name"),
     "a nested star import": (one("try:\n    from math import *\nexcept ImportError:\n    X = 1"),
                              "#rule, line 3", "by name"),
     "an import below code": (one("X = 1\nimport math"), "#rule, line 3", "first in the cell"),
-    "a comment above an import": (one("# why\nimport math\n\nX = math"), "#rule, line 3", "comment"),
+    "a comment above an import": (one("# why\nimport math\n\nX = 1"), "#rule, line 3", "comment"),
     "two imports on a line": (one("import math; import json\n\nX = 1"), "#rule, line 2", "line"),
     "a public name twice": (adam(cell("adam", "a", RULE), cell("adam", "b", RULE)),
                             "#b, line 2", "chapters/adam.ipynb#a, line 2"),
     "a private name twice": (one("_x = 1\n_x = 2"), "#rule, line 3", "`_x`"),
     "a name in two modules": (
-        {"trees": TREES, **one("def leaves():\n    return 1")}, "#rule, line 2", "in adam_tutorial"),
+        {"trees": TREES, **one("def leaves():\n    return 1")},
+        "#rule, line 2", "in adam_tutorial"),
     "a private name in two modules of a chapter": (
         {"d": [doc("a"), cell("a", "x", "_k = 1"), doc("b"), cell("b", "y", "_k = 2")]},
         "#y, line 2", "`_k`"),
@@ -308,12 +310,13 @@ REFUSED = {
         {"d": [doc("a"), cell("a", "x", "_k = 1"), doc("b"),
                cell("b", "y", "def f():\n    global _k\n    _k = 2")]},
         "#y, line 3", "`global _k`"),
-    "the whole package": (one("import adam_tutorial\n\nX = 1"), "#rule, line 2", "names its module"),
+    "the whole package": (one("import adam_tutorial\n\nX = 1"), "#rule, line 2", "its module"),
     "from the package": (
         {"trees": TREES, **one("from adam_tutorial import leaves\n\nX = 1")},
         "#rule, line 2", "names its module"),
     "a relative import": (
-        {"trees": TREES, **one("from .trees import leaves\n\nX = 1")}, "#rule, line 2", "its module"),
+        {"trees": TREES, **one("from .trees import leaves\n\nX = 1")},
+        "#rule, line 2", "names its module"),
     "a module of nobody": (
         one("from adam_tutorial.tree import leaves\n\nX = 1"), "#rule, line 2", "no chapter makes"),
     "its own module": (
@@ -322,7 +325,8 @@ REFUSED = {
         {**one("from adam_tutorial.trees import leaves\n\nX = 1"), "trees": TREES},
         "#rule, line 2", "begun before it"),
     "a later chapter, inside a function": (
-        lazy("adam", "executors", INSIDE.format("executors")), "#look-up, line 3", "begun before it"),
+        lazy("adam", "executors", INSIDE.format("executors")),
+        "#look-up, line 3", "begun before it"),
     "another later chapter, from the optimizer": (
         lazy("optimizer", "kernels", INSIDE.format("kernels")), "#look-up, line 3", "begun before"),
     "the executors at the top of the optimizer": (
@@ -330,6 +334,11 @@ REFUSED = {
         "#look-up, line 2", "begun before it"),
     "a module begun later in the chapter": (
         {"d": [doc("a"), doc("b"), cell("b", "y", "Y = 1"), cell("a", "x", "X = Y")]},
+        "#x, line 2", "adam_tutorial/b.py"),
+    "a sister's import of a module begun later": (
+        {"d": [doc("a"), doc("b"), cell("b", "y", "Y = 1"), doc("c"),
+               cell("c", "z", "import adam_tutorial.b\n\nZ = 1"),
+               cell("a", "x", "X = adam_tutorial.b.Y")]},
         "#x, line 2", "adam_tutorial/b.py"),
     "a module made twice": ({**one(RULE), "other": [cell("adam", "more", "X = 1")]},
                             "chapters/other.ipynb#more", "chapters/adam.ipynb makes it"),
@@ -339,11 +348,14 @@ REFUSED = {
     "a docstring that prints": (
         {"adam": [cell("adam", "adam-docstring", '"""Adam."""')]}, "#adam-docstring", "semicolon"),
     "a docstring with a comment": (
-        {"adam": [cell("adam", "adam-docstring", '# why\n"""Adam.""";')]}, "docstring", "nothing in"),
+        {"adam": [cell("adam", "adam-docstring", '# why\n"""Adam.""";')]},
+        "docstring", "nothing in"),
     "a cell out of format": (
-        one("X = 'a'\nY = {  1:2 }"), "#rule, line 2", "-X = 'a'\n-Y = {  1:2 }\n+X = \"a\"\n+Y = {1: 2}"),
+        one("X = 'a'\nY = {  1:2 }"),
+        "#rule, line 2", "-X = 'a'\n-Y = {  1:2 }\n+X = \"a\"\n+Y = {1: 2}"),
     "unsorted imports in a function": (
-        one("def f():\n    import json\n    import ast\n\n    return json, ast"), "#rule", "-    import"),
+        one("def f():\n    import json\n    import ast\n\n    return json, ast"),
+        "#rule", "-    import"),
     "a docstring out of format": (
         {"adam": [cell("adam", "adam-docstring", '"""  Adam.""";')]}, "docstring", '+"""Adam."""'),
 }  # fmt: skip
@@ -405,6 +417,8 @@ def test_a_refusal_changes_nothing(tmp_path: Path) -> None:
         one("try:\n    import numba\nexcept ImportError:\n    numba = None"),
         one("_count = 0\n\n\ndef tick():\n    global _count\n    _count += 1"),
         one("X = __name__, __file__, len([])"),
+        one("import math"),
+        adam(cell("adam", "nothing", "")),
         {"d": [doc("a"), cell("a", "x", "import math\n\nX = math"),
                doc("b"), cell("b", "y", "import math\n\nY = math")]},
     ],
@@ -412,6 +426,9 @@ def test_a_refusal_changes_nothing(tmp_path: Path) -> None:
 def test_allowed(tmp_path: Path, chapters: dict[str, Cells]) -> None:
     tangle.tangle(write_book(tmp_path, **chapters))
     assert tangle.check(tmp_path).endswith("agree with the chapters.")
+    for path in tangle.chapters(tmp_path):
+        for cell_ in tangle.read_cells(path, f"chapters/{path.name}"):
+            assert tangle.where(tmp_path, cell_.place).startswith("adam_tutorial/")
 
 
 # ---- The face of the package

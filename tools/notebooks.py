@@ -160,7 +160,9 @@ def executed(notebook: Notebook) -> Notebook:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
     where = {"metadata": {"path": str(ROOT / "chapters")}}
-    client = NotebookClient(fresh, timeout=600, record_timing=False, resources=where)
+    client = NotebookClient(
+        fresh, timeout=600, record_timing=False, coalesce_streams=True, resources=where
+    )
     client.extra_arguments = ["--IPKernelApp.log_level=40"]  # its warnings are not the chapter's
     client.execute()
     for cell in fresh.cells:

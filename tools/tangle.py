@@ -20,6 +20,7 @@ import symtable
 import sys
 import tempfile
 import tomllib
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -140,10 +141,11 @@ class Module:
 
 def chapters(root: Path) -> list[Path]:
     """The notebooks of the book, in reading order."""
-    toc = root / "_toc.yml"
-    if not toc.is_file():
-        raise TangleError(f"{toc}: expected a table of contents, but there is no such file.")
-    listed = toc_files(yaml.safe_load(toc.read_text("utf-8")))
+    try:
+        listed = toc_files(yaml.safe_load((root / "_toc.yml").read_text("utf-8")))
+    except (OSError, yaml.YAMLError) as error:
+        message = f"_toc.yml: expected a table of contents, but met: {error}. Write one."
+        raise TangleError(message) from None
     ordered = [root / f"{file.removesuffix('.ipynb')}.ipynb" for file in listed]
     ordered = [path for path in ordered if root / "chapters" in path.parents and path.is_file()]
     for path in sorted((root / "chapters").rglob("*.ipynb")):
@@ -224,8 +226,10 @@ def read_cell(chapter: str, name: str, module: str, source: str) -> Cell:
 
 def parse(source: str, where: str) -> ast.Module:
     try:
-        compile(source, where, "exec", dont_inherit=True)  # refuses more than the parser alone
-        return ast.parse(source)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # "\\d" and its like, too
+            compile(source, where, "exec", dont_inherit=True)  # refuses more than the parser alone
+            return ast.parse(source)
     except SyntaxError as error:
         line = error.lineno or 1
         text = source.split("\n")[line - 1]
@@ -379,10 +383,10 @@ def in_function(cell: Cell, node: ast.AST) -> bool:
 def check_globals(module: Module, cell: Cell) -> None:
     own = {binding.name for binding in module.bindings}
     for node in ast.walk(cell.tree):
-        for name in sorted(set(node.names) - own) if isinstance(node, ast.Global) else ():
+        if isinstance(node, ast.Global) and (strange := sorted(set(node.names) - own)):
             raise TangleError(
-                f"{cell.at(node.lineno)}: expected `global {name}` to name something defined at "
-                f"the top level of {module.path}, but it is not. Define it there."
+                f"{cell.at(node.lineno)}: expected `global {strange[0]}` to name something defined "
+                f"at the top level of {module.path}, but it is not. Define it there."
             )
 
 
@@ -440,8 +444,9 @@ def imports_of(name: str, module: Module, modules: list[Module], where: str) -> 
             "it at its top level, but none does (a demonstration cell does not count). Add "
             f"{homes[0] if homes else 'its import'} to this cell, or define it in an exported one."
         )
-    for origin in {b.origin for b in found if b.origin.startswith(f"{PACKAGE}.")}:
-        check_earlier([m.name for m in modules], module.name, origin.split(".")[1], where, False)
+    for binding in found:
+        if target := re.match(rf"(?:from|import) {PACKAGE}\.(\w+)", binding.statement):
+            check_earlier([m.name for m in modules], module.name, target[1], where, False)
     return [b.statement for b in found]
 
 
@@ -589,9 +594,12 @@ def face(modules: list[Module], number: str) -> str:
 
 def version(root: Path) -> str:
     try:
-        return str(tomllib.loads((root / "pyproject.toml").read_text())["project"]["version"])
-    except (OSError, KeyError):
-        raise TangleError("pyproject.toml: expected a [project] with a version. Add it.") from None
+        return str(
+            tomllib.loads((root / "pyproject.toml").read_text("utf-8"))["project"]["version"]
+        )
+    except (OSError, ValueError, KeyError) as error:
+        message = f"pyproject.toml: expected a version in [project], but met {error!r}. Add it."
+        raise TangleError(message) from None
 
 
 # ---- The package on disk
@@ -657,9 +665,7 @@ def where(root: Path, place: str) -> str:
     """`adam_tutorial/adam.py:57` -> cell and line; `chapters/adam.ipynb#adam-rule` -> rows."""
     modules, files = build(root)
     if changes(root, files):
-        raise TangleError(
-            "The package differs from the chapters. Run `make tangle`, then ask again."
-        )
+        raise TangleError("The package differs from the chapters. Run `make tangle` first.")
     line = re.search(rf"(?:^|/){PACKAGE}/(\w+)\.py:([1-9]\d*)$", place)
     for module in modules:
         text = files[module.path]
@@ -681,13 +687,8 @@ def locate(module: Module, text: str, row: int) -> str:
     if row < start:
         return cell.at(1)  # the marker stands for the address
     if cell is module.cells[0] and row > len(cell.own):
-        words = names_in(text.split("\n")[row - 1])
-        sources = [
-            c.at(node.lineno) for c in module.cells for node in c.imports if bound(node) & words
-        ]
-        return (
-            sources[0] if sources else cell.at(1)
-        )  # what this tool added is laid to the docstring
+        stated = [c.at(line) for at, c, line in gathered(module, text) if at == row]
+        return stated[0] if stated else cell.at(1)  # written by this tool
     return cell.at(cell.first + min(row - start, len(cell.own) - 1))
 
 
@@ -696,19 +697,21 @@ def rows(module: Module, cell: Cell, text: str) -> tuple[int, int]:
     for shown, start in layout(module, text):
         if shown is cell:
             return start, start + len(cell.own) - 1
-    names = {name for node in cell.imports for name in bound(node)}
+    found = [row for row, source, _ in gathered(module, text) if source is cell] or [1]
+    return found[0], found[-1]
+
+
+def gathered(module: Module, text: str) -> Iterator[tuple[int, Cell, int]]:
+    """(row, cell, line) of every import at the top of a module that one of its cells states."""
     lines = text.split("\n")
-    top = range(lines.index(module.header), lines.index(module.shown[0].marker))
-    found = [row + 1 for row in top if names_in(lines[row]) & names]
-    return (found[0], found[-1]) if found else (1, 1)
-
-
-def bound(node: Import) -> set[str]:
-    return {alias.asname or alias.name for alias in node.names}
-
-
-def names_in(line: str) -> set[str]:
-    return set(re.findall(r"[\w.]+", line.split("#")[0]))
+    for row in range(lines.index(module.header), len(lines)):
+        if MARKER.fullmatch(lines[row]):
+            return
+        words = set(re.findall(r"[\w.]+", lines[row].split("#")[0]))
+        for cell in module.cells:
+            for node in cell.imports:
+                if words & {alias.asname or alias.name for alias in node.names}:
+                    yield row + 1, cell, node.lineno
 
 
 # ---- Command line
@@ -717,9 +720,7 @@ def names_in(line: str) -> set[str]:
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Make adam_tutorial/ from chapters/.")
     parser.add_argument("--root", type=Path, default=Path(__file__).parents[1])
-    parser.add_argument(
-        "--check", action="store_true", help="write nothing, show what would change"
-    )
+    parser.add_argument("--check", action="store_true", help="write nothing, show the changes")
     commands = parser.add_subparsers(dest="command")
     finder = commands.add_parser("where", help="the cell of a line, or the lines of a cell")
     finder.add_argument("place", help="adam_tutorial/adam.py:57 or chapters/adam.ipynb#adam-rule")
