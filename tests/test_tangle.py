@@ -259,8 +259,8 @@ REFUSED = {
     "hyphen in the address": (adam(demo("# adam-tutorial/adam.py\nX = 1")), "#demo", "address"),
     "address as an import path": (adam(demo("# adam_tutorial.adam\nX = 1")), "#demo", "address"),
     "blank line before it": (adam(demo("\n# adam_tutorial/adam.py\nX = 1")), "#demo", "first line"),
-    "the face": (adam(cell("__init__", "face", "X = 1")), "#face", "address"),
-    "a keyword": (adam(cell("class", "klass", "X = 1")), "#klass", "address"),
+    "the face": (adam(cell("__init__", "face", "X = 1")), "#face", "such as `# adam_t"),
+    "a keyword": (adam(cell("class", "klass", "X = 1")), "#klass", "such as `# adam_t"),
     "two addresses": (one(f"{RULE}\n# adam_tutorial/sgd.py\nX = 1"), "#rule, line 4", "address"),
     "a marker": (one("# %% chapters/a.ipynb#b\nX = 1"), "#rule, line 2", "one address"),
     "an ordinal id": (one(RULE, "cell-3"), "#cell-3", "Rename the cell"),
@@ -282,6 +282,7 @@ REFUSED = {
                              "#rule, line 3", "by name"),
     "an import below code": (one("X = 1\nimport math"), "#rule, line 3", "first in the cell"),
     "a comment above an import": (one("# why\nimport math\n\nX = 1"), "#rule, line 3", "comment"),
+    "an import behind code": (one("X = 1; import math"), "#rule, line 2", "first in the cell"),
     "two imports on a line": (one("import math; import json\n\nX = 1"), "#rule, line 2", "line"),
     "a public name twice": (adam(cell("adam", "a", RULE), cell("adam", "b", RULE)),
                             "#b, line 2", "chapters/adam.ipynb#a, line 2"),
@@ -298,6 +299,15 @@ REFUSED = {
         {"d": [doc("a"), cell("a", "x", "from math import exp\n\nX = exp"),
                doc("b"), cell("b", "y", "from cmath import exp\n\nY = exp")]},
         "#y, line 2", "`exp`"),
+    "two things imported by one name": (
+        adam(cell("adam", "x", "from math import sin as f\n\nX = f"),
+             cell("adam", "y", "from math import cos as f\n\nY = f")),
+        "#y, line 2", "`f`"),
+    "a name defined, imported, and defined again": (
+        {"d": [doc("a"), cell("a", "x", "_k = 1"), doc("b"),
+               cell("b", "y", "from adam_tutorial.a import _k\n\nY = _k"),
+               cell("a", "z", "_k = 1")]},
+        "#z, line 2", "`_k`"),
     "a builtin's name": (one("def sum():\n    return 1"), "#rule, line 2", "builtin"),
     "a module's name": (one("def adam():\n    return 1"), "#rule, line 2", "adam_tutorial.adam"),
     "a name of a demonstration": (
@@ -414,8 +424,10 @@ def test_a_refusal_changes_nothing(tmp_path: Path) -> None:
         adam(demo("# adam_tutorial is made from cells such as the next one"), demo("%pylab", "m")),
         one("from typing import overload\n\n\n@overload\ndef f(x: int) -> int: ...\n@overload\n"
             "def f(x: str) -> str: ...\ndef f(x):\n    return x"),
-        one("try:\n    import numba\nexcept ImportError:\n    numba = None"),
+        {name: [doc(name), cell(name, "x", "try:\n    import np\nexcept ImportError:\n    np = None")]
+         for name in ("adam", "sgd")},
         one("_count = 0\n\n\ndef tick():\n    global _count\n    _count += 1"),
+        one("_, A = 1, 2\n_, B = 3, 4"),
         one("X = __name__, __file__, len([])"),
         one("import math"),
         adam(cell("adam", "nothing", "")),
@@ -622,6 +634,7 @@ def test_a_refusal_on_the_command_line_is_no_traceback(tmp_path: Path) -> None:
 def test_chapters_come_in_the_order_of_the_table_of_contents(tmp_path: Path) -> None:
     write_book(tmp_path, adam=ADAM, trees=TREES, zeta=[demo("1")])
     (tmp_path / "chapters/text.md").touch()
+    (tmp_path / "ledger.ipynb").touch()
     (tmp_path / "_toc.yml").write_text("""
 format: jb-book
 root: index

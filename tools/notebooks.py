@@ -18,6 +18,7 @@ import os
 import shlex
 import subprocess
 import sys
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,7 @@ def text_path(name: str) -> Path:
 
 
 def read(path: Path) -> Notebook:
-    return nbformat.read(path, as_version=4)
+    return nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
 
 
 def write(notebook: Notebook, path: Path) -> None:
@@ -69,7 +70,8 @@ def write(notebook: Notebook, path: Path) -> None:
         notebook.metadata["executed"] = digest
     notebook.nbformat, notebook.nbformat_minor = 4, 5
     nbformat.validate(notebook)
-    path.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8")
+    text = nbformat.writes(notebook)  # type: ignore[no-untyped-call]
+    path.write_text(f"{text}\n", encoding="utf-8")
 
 
 # text and notebook
@@ -84,16 +86,43 @@ def to_text(name: str) -> Path:
         target.write_text(NEW_CHAPTER.format(title=title, name=name), encoding="utf-8")
         return target
     notebook = read(source)
-    for cell in notebook.cells:
-        cell.metadata = {"id": cell.id, **cell.metadata}
-    notebook.metadata = {"jupytext": {"cell_markers": '"""', "notebook_metadata_filter": "-all"}}
-    target.write_text(jupytext.writes(notebook, fmt="py:percent"), encoding="utf-8")
+    text = as_text(notebook)
+    for cell, back in zip_longest(notebook.cells, from_percent(text).cells):
+        if cell is None or back is None or cell.source != back.source:
+            raise no_text(name, cell or back)
+    target.write_text(text, encoding="utf-8")
     return target
+
+
+def as_text(notebook: Notebook) -> str:
+    """The percent format, where every cell's id stands in its header."""
+    shown = copy.deepcopy(notebook)
+    for cell in shown.cells:
+        cell.metadata = {"id": cell.id, **cell.metadata}
+        cell.source = cell.source or "\n"  # jupytext cannot write an empty cell
+    shown.metadata = {"jupytext": {"cell_markers": '"""', "notebook_metadata_filter": "-all"}}
+    return str(jupytext.writes(shown, fmt="py:percent"))
+
+
+def from_percent(text: str) -> Notebook:
+    """What jupytext reads in a text, without what it notes for its own use."""
+    notebook = jupytext.reads(text, fmt="py:percent")
+    for cell in notebook.cells:
+        for note in ("cell_marker", "lines_to_next_cell"):
+            cell.metadata.pop(note, None)
+    return notebook
+
+
+def no_text(name: str, cell: Any) -> EditError:
+    return EditError(
+        f"chapters/{name}.ipynb#{cell.id}: a text cannot hold this cell as it is (empty, blank "
+        'lines at an edge, or """ in Markdown). Change it in Jupyter first.'
+    )
 
 
 def from_text(name: str) -> Notebook:
     """The notebook that a text describes, with the outputs of the cells whose code is the same."""
-    notebook = jupytext.reads(text_path(name).read_text(encoding="utf-8"), fmt="py:percent")
+    notebook = from_percent(text_path(name).read_text(encoding="utf-8"))
     seen: set[str] = set()
     for cell in notebook.cells:
         cell.id = cell.metadata.pop("id", "")
@@ -223,7 +252,7 @@ def edit(name: str) -> None:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
+    parser = argparse.ArgumentParser(description="Edit chapters as text, and run them in place.")
     parser.add_argument("command", choices=["edit", "text", "apply", "run"])
     parser.add_argument("names", nargs="*", metavar="CHAPTER")
     asked = parser.parse_args()

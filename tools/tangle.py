@@ -351,9 +351,8 @@ def check_names(modules: list[Module]) -> None:
                     f"Python builtin or the module {PACKAGE}.{new.name}. Rename it."
                 )
             for scope in [module.chapter] + [PACKAGE] * (new.defines and new.name in module.public):
-                old = known.get((scope, new.name))
-                check_meaning(old, new, scope)
-                known[scope, new.name] = new if new.defines or old is None else old
+                check_meaning(known.get((scope, new.name)), new, scope)
+                known[scope, new.name] = new
 
 
 def check_meaning(old: Binding | None, new: Binding, scope: str) -> None:
@@ -477,7 +476,7 @@ def draft(module: Module, added: Iterable[str] = ()) -> str:
         for node in cell.imports
     ]
     lines = [*module.cells[0].own, "", module.header, ""]
-    lines += dict.fromkeys([*imports, *sorted(added)])
+    lines += dict.fromkeys([*imports, *added])
     for cell in module.shown:
         lines += ["", "", cell.marker, *cell.own]
     return "\n".join(lines) + "\n"
