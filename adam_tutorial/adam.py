@@ -1,8 +1,8 @@
 """Adam: a step measured in units of the gradient's own size.
 
 Two running averages, of the gradient and of its square, each divided by the weight it has
-gathered so far. Their ratio has no unit and is seldom far above 1, so the learning rate is about the
-largest move of one coordinate, whatever the scale of the loss.
+gathered so far. Their ratio has no unit and is seldom far above 1, so the learning rate is
+about the largest move of one coordinate, whatever the scale of the loss.
 """
 
 # Generated from chapters/adam.ipynb by tools/tangle.py: edit the chapter, then run make tangle.
@@ -29,17 +29,9 @@ class Adam(Optimizer):
 
     @staticmethod
     def rule(
-        theta: Any,
-        g: Any,
-        m: Any,
-        v: Any,
-        *,
-        lr: float,
-        beta1: float,
-        beta2: float,
-        eps: float,
-        t: int,
-    ) -> tuple[Any, Any, Any]:
+        theta: Any, g: Any, m: Any, v: Any, *,
+        lr: float, beta1: float, beta2: float, eps: float, t: int,
+    ) -> tuple[Any, Any, Any]:  # fmt: skip
         m = beta1 * m + (1 - beta1) * g
         v = beta2 * v + (1 - beta2) * (g * g)
         m_hat = m / (1 - beta1**t)
@@ -67,17 +59,9 @@ class AdamHat(Optimizer):
 
     @staticmethod
     def rule(
-        theta: Any,
-        g: Any,
-        m: Any,
-        v: Any,
-        *,
-        lr: float,
-        beta1: float,
-        beta2: float,
-        eps: float,
-        t: int,
-    ) -> tuple[Any, Any, Any]:
+        theta: Any, g: Any, m: Any, v: Any, *,
+        lr: float, beta1: float, beta2: float, eps: float, t: int,
+    ) -> tuple[Any, Any, Any]:  # fmt: skip
         m = beta1 * m + (1 - beta1) * g
         v = beta2 * v + (1 - beta2) * (g * g)
         lr_t = lr * (1 - beta2**t) ** 0.5 / (1 - beta1**t)
