@@ -13,6 +13,7 @@ asks for a backend: `np.sqrt` goes where the array it is given lives.
 # Generated from chapters/descent.ipynb by tools/tangle.py: edit the chapter, then run make tangle.
 
 import math
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
@@ -152,7 +153,7 @@ def _check_leaf(path: str, leaf: Any) -> None:
 # %% chapters/descent.ipynb#optimizer-gradient-checks
 def _check_gradient(path: str, theta: Array, g: Any) -> None:
     """A gradient has its parameter's shape, device and dtype (float32 also fits half precision)."""
-    _check_leaf(path, g)
+    _check_leaf(f"the gradient of {path}", g)
     if g.shape != theta.shape:
         raise ValueError(
             f"{path}: the gradient has shape {g.shape}, the parameter {theta.shape}."
@@ -167,7 +168,7 @@ def _check_gradient(path: str, theta: Array, g: Any) -> None:
     if g.dtype not in (theta.dtype, compute_dtype(theta.dtype)):
         raise TypeError(
             f"{path}: the gradient is {g.dtype}, the parameter {theta.dtype}. Convert it with "
-            f"g.astype(np.{theta.dtype}). Nothing was changed."
+            f"g.astype(np.{compute_dtype(theta.dtype)}). Nothing was changed."
         )
 
 
@@ -196,6 +197,12 @@ def _owner(array: Any) -> Any:
     while (base := getattr(array, "base", None)) is not None:
         array = base
     return array
+
+
+# %% chapters/descent.ipynb#optimizer-layout
+def _owns(owner: Any) -> bool:
+    """Whether NumPy itself allocated this memory. Memory borrowed from others has no single owner."""
+    return isinstance(owner, np.ndarray) and owner.flags.owndata
 
 
 def _is_contiguous(array: Array) -> bool:
@@ -249,8 +256,10 @@ class _Targets:
             _check_contiguous(name, array)
             _check_writable(name, array)
         self.names, self.arrays, self.checked_for = names, arrays, checked_for
-        self.owners = {id(_owner(array)) for array in arrays}
+        owners = [_owner(array) for array in arrays]
+        self.owners = {id(owner) for owner in owners} if all(map(_owns, owners)) else None
         self.spans = _spans(names, arrays)
+        self.starts = [low for (low, _), _ in self.spans]
         _refuse_overlap(self.spans)
 
     def are(self, arrays: list[Array]) -> bool:
@@ -267,16 +276,16 @@ class _Targets:
         """A gradient must not lie in memory that the step is about to write."""
         for name, g in zip(self.names, gs, strict=False):  # the parameters' names come first
             owner = _owner(g)
-            owns = getattr(getattr(owner, "flags", None), "owndata", False)
-            if owns and id(owner) not in self.owners:
-                continue
-            first, last = _span(g) or (0, 0)
-            for (low, high), target in self.spans:
-                if first < high and low < last:
-                    raise ValueError(
-                        f"{name}: the gradient shares memory with {target}, which the step "
-                        "overwrites. Pass a copy. Nothing was changed."
-                    )
+            if self.owners is not None and _owns(owner) and id(owner) not in self.owners:
+                continue  # two owners of memory never share it; asking for addresses is slow
+            span = _span(g)
+            # the targets are sorted and disjoint: only the last that begins before g ends can reach g
+            at = bisect_left(self.starts, span[1]) - 1 if span else -1
+            if span and at >= 0 and self.spans[at][0][1] > span[0]:
+                raise ValueError(
+                    f"{name}: the gradient shares memory with {self.spans[at][1]}, which the step "
+                    "overwrites. Pass a copy. Nothing was changed."
+                )
 
 
 # %% chapters/descent.ipynb#optimizer-leaf

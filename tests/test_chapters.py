@@ -74,7 +74,7 @@ def has_no_error(chapter):
 
 
 FOREIGN = {
-    "a default repr": re.compile(r"<[^<>]* at 0x[0-9a-fA-F]+>"),
+    "a default repr": re.compile(r"\bat 0x[0-9a-fA-F]+>"),
     "an absolute path": re.compile(r"(?<![\w.:/<~])/[\w.-]+/[\w.-]+|\b[A-Za-z]:\\\w|/ipykernel_"),
 }
 
