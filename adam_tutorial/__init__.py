@@ -58,6 +58,7 @@ __all__: list[str] = [
     "of",
     "paths",
     "rebuild",
+    "same_bits",
     "to",
     "trace",
     "validated",
@@ -113,6 +114,7 @@ _HOME: dict[str, str] = {
     "of": "backends",
     "paths": "trees",
     "rebuild": "trees",
+    "same_bits": "checks",
     "to": "backends",
     "trace": "problems",
     "validated": "optimizer",
@@ -156,6 +158,7 @@ if TYPE_CHECKING:
     from adam_tutorial.checks import at_most as at_most
     from adam_tutorial.checks import check as check
     from adam_tutorial.checks import equal as equal
+    from adam_tutorial.checks import same_bits as same_bits
     from adam_tutorial.checks import within as within
     from adam_tutorial.checks import z_score as z_score
     from adam_tutorial.figures import COLOURS as COLOURS

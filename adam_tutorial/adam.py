@@ -1,8 +1,8 @@
 """Adam: a step measured in units of the gradient's own size.
 
 Two running averages, of the gradient and of its square, each divided by the weight it has
-gathered so far. Their ratio has no unit and is seldom far above 1, so the learning rate is
-about the largest move of one coordinate, whatever the scale of the loss.
+gathered so far. Their ratio has no unit and is seldom far above 1, so the learning rate is the
+usual scale of a move, whatever the scale of the loss. The longest move is 7.27 times that.
 """
 
 # Generated from chapters/adam.ipynb by tools/tangle.py: edit the chapter, then run make tangle.
@@ -21,7 +21,7 @@ from adam_tutorial.trees import Tree, map_leaves
 class Adam(Optimizer):
     """Adam [Kingma & Ba 2015, Algorithm 1]."""
 
-    lr: Schedule = 1e-3  # alpha: about the largest move of one coordinate
+    lr: Schedule = 1e-3  # alpha: the scale of one coordinate's moves; at most 7.27 times that
     beta1: float = 0.9  # memory of the mean, in [0, 1)
     beta2: float = 0.999  # memory of the square, in [0, 1)
     eps: float = 1e-8  # outside the root, after bias correction

@@ -19,7 +19,7 @@ import numpy as np
 
 # %% chapters/how_to_read.ipynb#checks-kinds
 KINDS = {
-    "exact": "integers and rational numbers, without rounding",
+    "exact": "integers, fractions, or the same bits: nothing is rounded away",
     "symbolic": "algebra, for every value of its symbols",
     "bound": "an inequality, case by case, with the smallest slack",
     "statistical": "random draws, with the distance from the claim in standard errors",
@@ -72,10 +72,14 @@ def check(
 
 
 # %% chapters/how_to_read.ipynb#checks-evidence
-def at_most(small: Any, large: Any, rounding: float = 0.0) -> Evidence:
+def at_most(
+    small: Any, large: Any, rounding: float = 0.0, attained: float | None = None
+) -> Evidence:
     """small <= large in every case; the note gives the smallest slack, relative to `large`.
 
-    `rounding` is the relative error the arithmetic may have made (0: none is forgiven).
+    rounding  the relative error that the arithmetic may have made (0: none is forgiven)
+    attained  if given, the smallest slack must not be larger: the bound is reached
+
     Arrays broadcast; NaN anywhere fails.
     """
     small, large = np.broadcast_arrays(np.asarray(small, float), np.asarray(large, float))
@@ -83,12 +87,13 @@ def at_most(small: Any, large: Any, rounding: float = 0.0) -> Evidence:
     scale = np.where(large == 0, 1.0, np.abs(large))
     with np.errstate(invalid="ignore"):  # inf - inf is NaN, and NaN fails
         slack = float(np.min((large - small) / scale))
-    note = f"smallest slack {_short(max(slack, 0.0))} over {_cases(small.size)}"
-    return Evidence(
-        slack >= -rounding, note if slack >= -rounding else f"slack {slack:.3g}", ("bound",)
-    )
+    holds = slack >= -rounding and (attained is None or slack <= attained)
+    smallest = f"at most {attained:g}" if attained else _short(max(slack, 0.0))
+    note = f"smallest slack {smallest if holds else slack} over {_cases(small.size)}"
+    return Evidence(holds, note, ("bound",))
 
 
+# %% chapters/how_to_read.ipynb#checks-measure
 def within(measured: Any, expected: Any, tolerance: float) -> Evidence:
     """|measured - expected| <= tolerance in every case; the note gives the tolerance."""
     off = np.abs(np.asarray(measured, float) - np.asarray(expected, float))
@@ -118,6 +123,18 @@ def equal(left: Any, right: Any) -> Evidence:
     return Evidence(not wrong, wrong[0] if wrong else _cases(len(pairs)), ("exact",))
 
 
+# %% chapters/how_to_read.ipynb#checks-bits
+def same_bits(left: Any, right: Any) -> Evidence:
+    """Two arrays of the same dtype and shape that agree in every bit."""
+    left, right = np.asarray(left), np.asarray(right)
+    kinds = [(array.dtype, array.shape) for array in (left, right)]
+    if kinds[0] != kinds[1]:
+        return Evidence(False, f"{kinds[0]} is not {kinds[1]}", ("exact",))
+    holds = left.tobytes() == right.tobytes()
+    found = _cases(left.size) if holds else f"{np.sum(left != right)} of {left.size} differ"
+    return Evidence(holds, found, ("exact",))
+
+
 # %% chapters/how_to_read.ipynb#checks-helpers
 def _need_cases(values: Any, least: int = 1) -> None:
     if values.size < least:
@@ -129,7 +146,7 @@ def _cases(count: int) -> str:
 
 
 def _short(value: float) -> str:
-    """Two digits, rounded down, so that another machine's last bits do not change the line."""
+    """Two digits, so that another machine's last bits hardly ever change the line."""
     return "0" if value < 1e-12 else f"{value:.1e}" if value < 1e-3 else f"{value:.2g}"
 
 

@@ -19,7 +19,7 @@ def figure(claim: str, x: str, y: str, columns: int = 1, height: float = 3.4) ->
     import matplotlib.pyplot as plt
     from cycler import cycler
 
-    look: dict[str, Any] = {
+    look: Any = {
         "figure.dpi": 150,
         "axes.grid": True,
         "grid.alpha": 0.3,

@@ -126,7 +126,11 @@ class Hooks:
         return state.scalars
 
     def metric(self, state: State) -> Tree | float:
-        """The diagonal H of the step just taken, theta - H**-1 m; a float stands for H = float * I."""
+        """The diagonal of H in theta -> theta - H**-1 (direction), for the step that made `state`.
+
+        For gradient descent the direction is g and H = 1 / lr, a float that stands for all
+        coordinates. A method that divides by a root has a tree of arrays.
+        """
         return 1.0
 
 
@@ -289,7 +293,7 @@ class _Targets:
 
 
 # %% chapters/descent.ipynb#optimizer-leaf
-SLICE = 2**15  # elements: one slice of every array together fit a core's second-level cache
+SLICE = 2**15  # elements: small enough for the cache, large enough to hide the cost of a call
 
 
 class Leaves(Hooks):

@@ -95,10 +95,10 @@ def trace(
 # %% chapters/descent.ipynb#problems-sparse
 @dataclass(frozen=True)
 class SparseFeatures:
-    """Regression on words: at each step one word appears, word k with probability in 1/k.
+    """Regression on words: at each step one word appears, the k-th in proportion to 1/k.
 
     The example is a unit vector, the target the word's weight, so the gradient has one entry
-    that is not zero. Frequent words are seen at every other step, rare ones almost never.
+    that is not zero. Of fifty words, the first is seen every 4.5 steps, the last every 225.
     """
 
     words: int = 50

@@ -1,7 +1,7 @@
 """Stochastic gradient descent: move against the gradient, in proportion to it.
 
 The ancestor of every method in this book. Its step is measured in units of the gradient, so the
-largest useful learning rate is set by the steepest direction of the loss: below 2 / L.
+right learning rate depends on the scale of the loss: on a quadratic, below 2 / L.
 """
 
 # Generated from chapters/descent.ipynb by tools/tangle.py: edit the chapter, then run make tangle.
@@ -15,7 +15,10 @@ from adam_tutorial.optimizer import Optimizer, Schedule, State
 # %% chapters/descent.ipynb#sgd-rule
 @dataclass(frozen=True)
 class SGD(Optimizer):
-    """Stochastic gradient descent [Robbins & Monro 1951]; stable where lr < 2 / L."""
+    """Stochastic gradient descent [Robbins & Monro 1951].
+
+    With full gradients it converges on a quadratic of largest curvature L if 0 < lr < 2 / L.
+    """
 
     lr: Schedule  # alpha: no default, for the loss decides what is too large
 

@@ -2,7 +2,7 @@
 
 Every contestant holds its own float32 parameters and gradient. A gradient is refilled before each
 call, outside the clock, because Thinc sets it to zero. Rounds are interleaved, so that a busy
-moment of the machine meets all alike, and the median of the rounds is shown. Before the clock
+moment of the machine meets all alike; shown is the median over rounds of the median call. Before the clock
 starts, all contestants must agree after three steps.
 
     make bench        or: python benchmarks/step.py [--sizes 1000 100000] [--rounds 9]
@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -105,7 +106,9 @@ def installed(package: str) -> str | None:
         return None
 
 
+@cache
 def default_threads() -> int:
+    """Torch's own choice, asked once, before the rounds begin to change it."""
     import torch
 
     return torch.get_num_threads()
@@ -156,7 +159,8 @@ def measure(size: int, rounds: int, progress: Callable[[], None]) -> dict[str, f
     for _ in range(rounds):
         for c in entered:
             use_threads(c)
-            seconds = sum(timed(c, gradient) for _ in range(calls[c.name])) / calls[c.name]
+            timed(c, gradient)  # torch makes its threads anew in the first call after a change
+            seconds = statistics.median(timed(c, gradient) for _ in range(calls[c.name]))
             found[c.name].append(1e9 * seconds / size)
         progress()
     return {name: statistics.median(values) for name, values in found.items()}
@@ -194,9 +198,11 @@ def setting() -> str:
     packages = ("numpy", "torch", "thinc", "adam-tutorial")
     found = [f"{name} {installed(name) or 'not installed'}" for name in packages]
     threads = f", torch threads {default_threads()}" if installed("torch") else ""
+    load, cores = os.getloadavg()[0], os.cpu_count()
     return (
         f"Python {platform.python_version()}, {', '.join(found)}\n"
-        f"{cpu_model()}, {os.cpu_count()} cores{threads}; NumPy and Thinc use one thread"
+        f"{cpu_model()}, {cores} cores{threads}; NumPy and Thinc use one thread\n"
+        f"load before the start {load:.1f}: above 0.5, other programs take part in what is timed"
     )
 
 

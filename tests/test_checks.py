@@ -223,8 +223,9 @@ def test_z_score_is_the_distance_in_standard_errors() -> None:
 def test_z_score_holds_within_its_limit() -> None:
     samples = np.array([-1.0, 1.0] * 50)
     assert z_score(samples, 0.3).holds and z_score(samples, -0.3).holds
-    assert not z_score(samples, 0.3, limit=2.9).holds
-    assert not z_score(samples, -0.3, limit=2.9).holds
+    for expected in (0.3, -0.3):  # z is 0.3 / 0.1005 = 2.985: the standard error divides by n - 1
+        assert z_score(samples, expected, limit=2.99).holds
+        assert not z_score(samples, expected, limit=2.98).holds
     assert not z_score(samples, 0.5).holds
 
 

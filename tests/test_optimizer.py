@@ -203,6 +203,17 @@ def test_parameters_and_gradients_may_be_parts_of_one_vector(case: Case) -> None
     assert differing(everything(params, state), expected) == []
 
 
+@each_case
+def test_an_empty_leaf_shares_memory_with_nothing(case: Case) -> None:
+    vector, g = np.arange(1.0, 5.0), np.arange(1.0, 5.0)
+    params = {"a": vector[:2], "empty": vector[2:2], "b": vector[2:]}
+    grads = {"a": g[:2], "empty": vector[1:1], "b": g[2:]}
+    expected = after(case.make(), params, [copied(grads)])
+    state = case.make().init(params)
+    case.make().step(params, grads, state)
+    assert differing(everything(params, state), expected) == []
+
+
 @pytest.mark.parametrize("layout", [np.asfortranarray, lambda a: np.repeat(a, 2, axis=1)[:, ::2]])
 @each_case
 def test_update_takes_parameters_of_any_strides(case: Case, layout: Any) -> None:
@@ -1120,6 +1131,22 @@ def test_what_prepare_returns_is_kept_in_the_scalars() -> None:
     half = map_leaves(lambda g: g / 2, OWN_GRADS)
     Scaled().step(params, half, state)
     assert state.scalars == {"norm": 2.5, "longest": 5.0}
+
+
+@pytest.mark.parametrize("method", ["step", "update"])
+def test_prepare_is_given_what_the_caller_gave(method: str) -> None:
+    seen = []
+
+    class Seeing(Scaled):
+        def prepare(self, params: Tree, grads: Tree, state: State) -> dict[str, float]:
+            seen.append((params, grads, state))
+            return {"norm": 1.0}
+
+    params = copied(OWN_PARAMS)
+    state = Seeing().init(params)
+    getattr(Seeing(), method)(params, OWN_GRADS, state)
+    ((p, g, s),) = seen
+    assert p is params and g is OWN_GRADS and s is state
 
 
 def test_init_leaf_says_what_a_slot_starts_from() -> None:

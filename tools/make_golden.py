@@ -79,9 +79,9 @@ def main(folder: Path) -> None:
     for library, table, run in (("optax", OPTAX, optax_run), ("keras", KERAS, keras_run)):
         for name, (make, hyper) in table.items():
             path = folder / f"{library}-{name}.npz"
-            found = {s: trajectory(run, make(**hyper), s) for s in SEQUENCES}
-            about = {"hyper": json.dumps(hyper), "versions": json.dumps(versions)}
-            np.savez(path, **found, steps=np.array(RECORDED), **about)
+            kept: dict[str, Any] = {s: trajectory(run, make(**hyper), s) for s in SEQUENCES}
+            kept |= {"steps": np.array(RECORDED), "hyper": json.dumps(hyper)}
+            np.savez(path, **kept, versions=json.dumps(versions))
             print(f"{path.name}: {path.stat().st_size} bytes")
 
 
