@@ -1,4 +1,4 @@
-"""A stored figure and a new one are compared by looking, within a tolerance that is tested here.
+"""A stored figure and a new one are compared by looking, within a tolerance tested here.
 
 The first tests compare pictures; the last run nbval on a small notebook, to see that a wrong
 figure, a missing one and a cell that was never run fail there.
@@ -126,6 +126,8 @@ CASES = {
     "none at all": (new_code_cell("pass", execution_count=1, outputs=ONE), "Missing output fields"),
     "never run": (new_code_cell("pass"), "the stored cell was never run"),
     "another line": (prints("print(1)", "2\n"), "mismatch 'stdout'"),
+    "quiet": (new_code_cell('"""text""";  # why', execution_count=1), None),
+    "not quiet": (new_code_cell('"""text"""', execution_count=1), "Unexpected output fields"),
     "the environment": (
         prints(ENVIRONMENT, "numpy module://matplotlib_inline.backend_inline\n"),
         None,
