@@ -92,7 +92,7 @@ def is_quiet(source: str) -> bool:
     """IPython finds the `;` in its history, which nbval tells it not to write."""
     from IPython.core.displayhook import DisplayHook
 
-    return DisplayHook.semicolon_at_end_of_expression(source)
+    return bool(DisplayHook.semicolon_at_end_of_expression(source))  # type: ignore[no-untyped-call]
 
 
 def figures(outputs: list[Any]) -> list[Any]:

@@ -218,3 +218,38 @@ def test_a_chapter_is_stale_when_its_code_or_the_package_changes(root):
     notebook.cells[1].source = "print(2)"
     nbformat.write(notebook, path)
     assert notebooks.is_stale(path)
+
+
+# ---- Two versions of one chapter
+
+
+def change_notebook(name, old, new):
+    path = notebooks.notebook_path(name)
+    path.write_text(path.read_text("utf-8").replace(old, new), "utf-8")
+
+
+def test_a_text_that_nobody_touched_follows_the_notebook(root):
+    small(new_code_cell("a = 1", id="first", execution_count=1))
+    notebooks.to_text("small")
+    change_notebook("small", "a = 1", "a = 2")
+    notebooks.refuse_two_versions("small")
+    assert "a = 2" in notebooks.text_path("small").read_text("utf-8")
+
+
+def test_two_versions_are_refused_and_neither_is_lost(root):
+    small(new_code_cell("a = 1", id="first", execution_count=1))
+    text = notebooks.to_text("small")
+    text.write_text(text.read_text("utf-8").replace("a = 1", "a = 3"), "utf-8")
+    change_notebook("small", "a = 1", "a = 2")
+    with pytest.raises(notebooks.EditError, match="have changed since they last agreed"):
+        notebooks.refuse_two_versions("small")
+    assert "a = 3" in text.read_text("utf-8")
+    assert cells_of("small")[1].source == "a = 2"
+
+
+def test_a_text_with_a_syntax_error_leaves_the_notebook_alone(root):
+    small(printed("a = 1", "1\n", "first"))
+    before = notebooks.notebook_path("small").read_bytes()
+    with pytest.raises(notebooks.EditError, match="ruff could not read"):
+        edit("a = 1", "a = = 1")
+    assert notebooks.notebook_path("small").read_bytes() == before

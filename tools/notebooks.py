@@ -58,6 +58,11 @@ def text_path(name: str) -> Path:
     return TEXT / f"{name}.py"
 
 
+def base_path(name: str) -> Path:
+    """The text as it was when it and the notebook last agreed."""
+    return TEXT / f".{name}.base"
+
+
 def read(path: Path) -> Notebook:
     return nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
 
@@ -91,6 +96,7 @@ def to_text(name: str) -> Path:
         if cell is None or back is None or cell.source != back.source:
             raise no_text(name, cell or back)
     target.write_text(text, encoding="utf-8")
+    base_path(name).write_text(text, encoding="utf-8")
     return target
 
 
@@ -148,17 +154,34 @@ def keep_outputs(new: Notebook, old: Notebook) -> None:
 
 def apply_text(name: str) -> None:
     """Bring the text back into the notebook, its code formatted where it stands."""
-    target, notebook = notebook_path(name), from_text(name)
-    old = read(target) if target.exists() else None
+    target, draft = notebook_path(name), TEXT / f"{name}.ipynb"
+    write(from_text(name), draft)
+    ruff = [sys.executable, "-m", "ruff", "format", "--quiet", str(draft)]
+    formatted = subprocess.run(ruff, check=False, cwd=ROOT).returncode == 0
+    notebook = read(draft)
+    draft.unlink()
+    if not formatted:
+        raise EditError(f"_edit/{name}.py: ruff could not read the code (its message is above).")
+    if target.exists():
+        keep_outputs(notebook, read(target))
     target.parent.mkdir(exist_ok=True)
     write(notebook, target)
-    ruff = [sys.executable, "-m", "ruff", "format", "--quiet", str(target)]
-    if subprocess.run(ruff, check=False, cwd=ROOT).returncode:
-        raise EditError(f"_edit/{name}.py: ruff could not read the code (its message is above).")
-    if old is not None:
-        notebook = read(target)
-        keep_outputs(notebook, old)
-        write(notebook, target)
+    to_text(name)
+
+
+def refuse_two_versions(name: str) -> None:
+    """A text left from an earlier edit must not undo what has since been done to the notebook."""
+    if not (base_path(name).exists() and notebook_path(name).exists()):
+        return
+    base, text = base_path(name).read_text("utf-8"), text_path(name).read_text("utf-8")
+    if as_text(read(notebook_path(name))) == base:
+        return
+    if text != base:
+        raise EditError(
+            f"Both _edit/{name}.py and chapters/{name}.ipynb have changed since they last agreed. "
+            f"Move the text away, run `make edit CHAPTER={name}` again, and put your changes in."
+        )
+    to_text(name)  # only the notebook changed
 
 
 # running
@@ -245,6 +268,7 @@ def edit(name: str) -> None:
         if not editor:
             print(f"wrote _edit/{name}.py: edit it, then run the same command again")
             return
+    refuse_two_versions(name)
     if editor and sys.stdin.isatty():
         subprocess.run([*shlex.split(editor), str(target)], check=True)
     apply_text(name)
