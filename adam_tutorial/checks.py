@@ -88,9 +88,9 @@ def at_most(
     with np.errstate(invalid="ignore"):  # inf - inf is NaN, and NaN fails
         slack = float(np.min((large - small) / scale))
     holds = slack >= -rounding and (attained is None or slack <= attained)
-    smallest = f"at most {attained:g}" if attained else _short(max(slack, 0.0))
-    note = f"smallest slack {smallest if holds else slack} over {_cases(small.size)}"
-    return Evidence(holds, note, ("bound",))
+    shown = f"at most {attained:g}" if attained else _short(max(slack, 0.0))
+    found = f"smallest slack {shown if holds else f'{slack:.3g}'} over {_cases(small.size)}"
+    return Evidence(holds, found, ("bound",))
 
 
 # %% chapters/how_to_read.ipynb#checks-measure
@@ -130,6 +130,7 @@ def same_bits(left: Any, right: Any) -> Evidence:
     kinds = [(array.dtype, array.shape) for array in (left, right)]
     if kinds[0] != kinds[1]:
         return Evidence(False, f"{kinds[0]} is not {kinds[1]}", ("exact",))
+    _need_cases(left)
     holds = left.tobytes() == right.tobytes()
     found = _cases(left.size) if holds else f"{np.sum(left != right)} of {left.size} differ"
     return Evidence(holds, found, ("exact",))

@@ -13,6 +13,7 @@ from adam_tutorial.checks import (
     at_most,
     check,
     equal,
+    same_bits,
     within,
     z_score,
 )
@@ -185,7 +186,36 @@ def test_at_most_notes_the_smallest_relative_slack(small: Any, large: Any, note:
 
 
 def test_at_most_notes_by_how_much_it_failed() -> None:
-    assert at_most([1.0, 3.0], 2.0).note == "slack -0.5"
+    assert at_most([1.0, 3.0], 2.0).note == "smallest slack -0.5 over 2 cases"
+
+
+def test_a_bound_can_claim_to_be_attained() -> None:
+    assert at_most([1.0, 2.0], 2.0, attained=1e-9).holds
+    assert at_most([1.0, 2.0], 2.0, attained=1e-9).note == "smallest slack at most 1e-09 over 2 cases"
+    assert not at_most([1.0, 1.9], 2.0, attained=1e-9).holds
+    assert not at_most([1.0, 2.1], 2.0, attained=1e-9).holds
+
+
+# --- same_bits
+
+
+def test_same_bits_tells_equal_values_with_other_bits_apart() -> None:
+    assert same_bits([0.0, np.nan], [0.0, np.nan]).holds
+    assert same_bits([0.0, 1.0], [0.0, 1.0]).note == "2 cases"
+    assert not same_bits([0.0], [-0.0]).holds
+    assert not same_bits([1.0, 2.0], [1.0, np.nextafter(2.0, 3.0)]).holds
+    assert same_bits([1.0, 2.0], [1.0, 3.0]).note == "1 of 2 differ"
+
+
+def test_same_bits_needs_the_same_dtype_and_shape() -> None:
+    assert not same_bits(np.ones(2), np.ones(2, np.float32)).holds
+    assert not same_bits(np.ones(2), np.ones((1, 2))).holds
+
+
+def test_same_bits_is_exact_evidence_only() -> None:
+    check("lab", "exact", "a is b")(same_bits(np.ones(2), np.ones(2)))
+    with pytest.raises(TypeError, match="not evidence"):
+        check("lab", "measured", "a is b")(same_bits(np.ones(2), np.ones(2)))
 
 
 # --- within
