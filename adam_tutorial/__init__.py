@@ -12,18 +12,13 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 __all__: list[str] = [
-    "AMOUNTS",
     "Adam",
     "AdamHat",
     "Array",
-    "CHOICE",
-    "COLOURS",
     "CheckFailed",
-    "DASHES",
     "Digits",
     "DriftingTarget",
     "Evidence",
-    "FRACTIONS",
     "Hooks",
     "KINDS",
     "Leaves",
@@ -49,7 +44,6 @@ __all__: list[str] = [
     "digits",
     "equal",
     "figure",
-    "is_half",
     "leaves",
     "log_softmax",
     "map_leaves",
@@ -68,18 +62,13 @@ __all__: list[str] = [
 ]
 
 _HOME: dict[str, str] = {
-    "AMOUNTS": "optimizer",
     "Adam": "adam",
     "AdamHat": "adam",
     "Array": "trees",
-    "CHOICE": "backends",
-    "COLOURS": "figures",
     "CheckFailed": "checks",
-    "DASHES": "figures",
     "Digits": "problems",
     "DriftingTarget": "problems",
     "Evidence": "checks",
-    "FRACTIONS": "optimizer",
     "Hooks": "optimizer",
     "KINDS": "checks",
     "Leaves": "optimizer",
@@ -105,7 +94,6 @@ _HOME: dict[str, str] = {
     "digits": "problems",
     "equal": "checks",
     "figure": "figures",
-    "is_half": "optimizer",
     "leaves": "trees",
     "log_softmax": "problems",
     "map_leaves": "trees",
@@ -145,7 +133,6 @@ if TYPE_CHECKING:
     from adam_tutorial import trees as trees
     from adam_tutorial.adam import Adam as Adam
     from adam_tutorial.adam import AdamHat as AdamHat
-    from adam_tutorial.backends import CHOICE as CHOICE
     from adam_tutorial.backends import asarray as asarray
     from adam_tutorial.backends import available as available
     from adam_tutorial.backends import default as default
@@ -161,11 +148,7 @@ if TYPE_CHECKING:
     from adam_tutorial.checks import same_bits as same_bits
     from adam_tutorial.checks import within as within
     from adam_tutorial.checks import z_score as z_score
-    from adam_tutorial.figures import COLOURS as COLOURS
-    from adam_tutorial.figures import DASHES as DASHES
     from adam_tutorial.figures import figure as figure
-    from adam_tutorial.optimizer import AMOUNTS as AMOUNTS
-    from adam_tutorial.optimizer import FRACTIONS as FRACTIONS
     from adam_tutorial.optimizer import SLICE as SLICE
     from adam_tutorial.optimizer import Hooks as Hooks
     from adam_tutorial.optimizer import Leaves as Leaves
@@ -173,7 +156,6 @@ if TYPE_CHECKING:
     from adam_tutorial.optimizer import Schedule as Schedule
     from adam_tutorial.optimizer import State as State
     from adam_tutorial.optimizer import compute_dtype as compute_dtype
-    from adam_tutorial.optimizer import is_half as is_half
     from adam_tutorial.optimizer import narrow as narrow
     from adam_tutorial.optimizer import validated as validated
     from adam_tutorial.optimizer import widen as widen

@@ -19,7 +19,11 @@ from adam_tutorial.trees import Tree, map_leaves
 # %% chapters/adam.ipynb#adam-rule
 @dataclass(frozen=True)
 class Adam(Optimizer):
-    """Adam [Kingma & Ba 2015, Algorithm 1]."""
+    """Adam [Kingma & Ba 2015, Algorithm 1].
+
+    Slots m and v, shaped like the parameter: the running means of g and of g * g. A step has the
+    unit of lr, that of the parameter; eps has the unit of the gradient.
+    """
 
     lr: Schedule = 1e-3  # alpha: the scale of one coordinate's moves; at most 7.27 times that
     beta1: float = 0.9  # memory of the mean, in [0, 1)
@@ -49,7 +53,11 @@ class Adam(Optimizer):
 # %% chapters/adam.ipynb#adam-hat
 @dataclass(frozen=True)
 class AdamHat(Optimizer):
-    """Adam in the reordered form that ends section 2 of Kingma & Ba 2015; Keras computes this."""
+    """Adam in the reordered form that ends section 2 of Kingma & Ba 2015; Keras computes this.
+
+    Slots as in `Adam`. It equals `Adam` with an eps of its own for each step, that of
+    Adam being eps / sqrt(1 - beta2**t).
+    """
 
     lr: Schedule = 1e-3
     beta1: float = 0.9

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 # %% chapters/how_to_read.ipynb#backends-available
-CHOICE = "ADAM_TUTORIAL_BACKEND"  # the environment variable that overrules default()
+_CHOICE = "ADAM_TUTORIAL_BACKEND"  # the environment variable that overrules default()
 
 
 def available() -> tuple[str, ...]:
@@ -34,8 +34,8 @@ def _gpu_answers() -> bool:
 
 def default() -> str:
     """The environment variable ADAM_TUTORIAL_BACKEND, else "cupy" where a GPU answers, else "numpy"."""
-    choice = os.environ.get(CHOICE)
-    return _usable(choice, f"the environment variable {CHOICE}") if choice else available()[-1]
+    choice = os.environ.get(_CHOICE)
+    return _usable(choice, f"the environment variable {_CHOICE}") if choice else available()[-1]
 
 
 # %% chapters/how_to_read.ipynb#backends-move

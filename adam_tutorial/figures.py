@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 # %% chapters/how_to_read.ipynb#figures-figure
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#000000")  # Okabe & Ito
-DASHES = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (6, 1.5, 1, 1.5)), (0, (3, 3)), (0, (8, 2)))
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#000000")  # Okabe & Ito
+_DASHES = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (6, 1.5, 1, 1.5)), (0, (3, 3)), (0, (8, 2)))
 
 
 def figure(claim: str, x: str, y: str, columns: int = 1, height: float = 3.4) -> tuple[Any, Any]:
@@ -25,7 +25,7 @@ def figure(claim: str, x: str, y: str, columns: int = 1, height: float = 3.4) ->
         "grid.alpha": 0.3,
         "axes.spines.top": False,
         "axes.spines.right": False,
-        "axes.prop_cycle": cycler(color=COLOURS, linestyle=DASHES),
+        "axes.prop_cycle": cycler(color=_COLOURS, linestyle=_DASHES),
     }
     with plt.rc_context(look):
         fig, axes = plt.subplots(1, columns, figsize=(7.2, height), layout="constrained")

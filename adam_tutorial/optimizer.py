@@ -52,8 +52,8 @@ class State:
 
 
 # %% chapters/descent.ipynb#optimizer-hyper
-FRACTIONS = {"momentum", "rho", "beta1", "beta2"}  # averages remember a fraction, in [0, 1)
-AMOUNTS = {"lr", "eps", "weight_decay"}  # finite, and not negative
+_FRACTIONS = {"momentum", "rho", "beta1", "beta2"}  # averages remember a fraction, in [0, 1)
+_AMOUNTS = {"lr", "eps", "weight_decay"}  # finite, and not negative
 
 
 def validated(name: str, value: Any, where: str = "") -> float:
@@ -65,26 +65,26 @@ def validated(name: str, value: Any, where: str = "") -> float:
     if isinstance(value, (str, bytes, bool)) or not hasattr(value, "__float__"):
         raise TypeError(f"{shown} must be a number, got {value!r}")
     number = float(value)
-    if name in FRACTIONS and not 0 <= number < 1:
+    if name in _FRACTIONS and not 0 <= number < 1:
         raise ValueError(f"{shown} must be at least 0 and below 1, got {number}")
-    if name in AMOUNTS and not 0 <= number < math.inf:
+    if name in _AMOUNTS and not 0 <= number < math.inf:
         raise ValueError(f"{shown} must be finite and not negative, got {number}")
     return number
 
 
 # %% chapters/descent.ipynb#optimizer-dtype
-def is_half(dtype: Any) -> bool:
+def _is_half(dtype: Any) -> bool:
     return dtype.itemsize == 2 and dtype.name in ("float16", "bfloat16")  # the name is slow to ask
 
 
 def compute_dtype(dtype: Any) -> Any:
     """The dtype a rule computes in: float32 for the half precisions, else the array's own."""
-    return np.dtype(np.float32) if is_half(dtype) else dtype
+    return np.dtype(np.float32) if _is_half(dtype) else dtype
 
 
 def widen(array: Array) -> Array:
     """A half-precision array in float32, any other as it is."""
-    return array.astype(np.float32) if is_half(array.dtype) else array
+    return array.astype(np.float32) if _is_half(array.dtype) else array
 
 
 def narrow(value: Any, dtype: Any) -> Array:
@@ -147,7 +147,7 @@ def _check_leaf(path: str, leaf: Any) -> None:
             f"{path}: {type(leaf).__name__} redefines array arithmetic. Pass a plain array: "
             "leaf.view(np.ndarray). Nothing was changed."
         )
-    if leaf.dtype.kind != "f" and not is_half(leaf.dtype):
+    if leaf.dtype.kind != "f" and not _is_half(leaf.dtype):
         raise TypeError(
             f"{path}: expected floating-point numbers, got {leaf.dtype}. Convert with "
             "leaf.astype(np.float32). Nothing was changed."
@@ -395,6 +395,13 @@ def _check_slots(
 
 
 # %% chapters/descent.ipynb#optimizer-check-targets
+def _check_leaves(
+    optimizer: Hooks, names: list[str], thetas: list[Array], held: list[list[Array]]
+) -> None:
+    _check_params(optimizer, names, thetas)
+    _check_slots(optimizer, names, thetas, held)
+
+
 def _targets(
     optimizer: Hooks, params: Tree, thetas: list[Array], held: list[list[Array]], state: State
 ) -> _Targets:
@@ -404,8 +411,7 @@ def _targets(
     if known is not None and known.checked_for is optimizer and known.are(arrays):
         return known
     names = paths(params)
-    _check_params(optimizer, names, thetas)
-    _check_slots(optimizer, names, thetas, held)
+    _check_leaves(optimizer, names, thetas, held)
     names = [*names, *(f"state.{slot} of {name}" for slot in optimizer.slots for name in names)]
     state._checked = _Targets(names, arrays, optimizer)
     return state._checked
@@ -413,7 +419,11 @@ def _targets(
 
 # %% chapters/descent.ipynb#optimizer-class
 class Optimizer(Leaves):
-    """A method applied to a tree of arrays: `init` once, then `update` (pure) or `step` (in place)."""
+    """A method applied to a tree of arrays: `init` once, then `update` (pure) or `step` (in place).
+
+    `params` is a floating array, or nested dicts, lists and tuples of them; `grads` is alike. What
+    does not fit raises TypeError or ValueError, which names the leaf, and changes nothing.
+    """
 
     def init(self, params: Tree) -> State:
         """The state before the first step: t = 0, and fresh slots for each parameter."""
@@ -429,8 +439,7 @@ class Optimizer(Leaves):
     def update(self, params: Tree, grads: Tree, state: State) -> tuple[Tree, State]:
         """New parameters and a new state, the old ones untouched: the equation on whole arrays."""
         names, thetas, held = paths(params), leaves(params), _slots_of(self, params, state)
-        _check_params(self, names, thetas)
-        _check_slots(self, names, thetas, held)
+        _check_leaves(self, names, thetas, held)
         gs = _gradients(params, thetas, grads)
         values, scalars = _values(self, params, grads, state)
         columns = zip(thetas, gs, *held, strict=True)

@@ -195,7 +195,7 @@ def digits(batch: int = 64, seed: int = 0, dtype: Any = np.float64) -> tuple[Dig
         from sklearn.datasets import load_digits
     except ImportError as missing:
         raise ImportError(
-            'digits() reads scikit-learn\'s data: pip install "adam-tutorial[plot]"'
+            'digits() needs scikit-learn: pip install "adam-tutorial[plot]"'
         ) from missing
     pixels, labels = load_digits(return_X_y=True)
     pixels, targets = asarray(pixels / 16, dtype=dtype), asarray(np.eye(10)[labels], dtype=dtype)

@@ -191,7 +191,9 @@ def test_at_most_notes_by_how_much_it_failed() -> None:
 
 def test_a_bound_can_claim_to_be_attained() -> None:
     assert at_most([1.0, 2.0], 2.0, attained=1e-9).holds
-    assert at_most([1.0, 2.0], 2.0, attained=1e-9).note == "smallest slack at most 1e-09 over 2 cases"
+    assert (
+        at_most([1.0, 2.0], 2.0, attained=1e-9).note == "smallest slack at most 1e-09 over 2 cases"
+    )
     assert not at_most([1.0, 1.9], 2.0, attained=1e-9).holds
     assert not at_most([1.0, 2.1], 2.0, attained=1e-9).holds
 

@@ -219,7 +219,7 @@ def fake_cupy(gpu: Any) -> ModuleType:
 
 @pytest.fixture(autouse=True)
 def no_choice(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(backends.CHOICE, raising=False)
+    monkeypatch.delenv(backends._CHOICE, raising=False)
 
 
 @pytest.fixture

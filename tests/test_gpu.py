@@ -91,7 +91,7 @@ def test_a_gradient_made_from_a_gpu_parameter_by_dlpack_is_refused(case: Case) -
 
 
 def test_backends_sees_the_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(backends.CHOICE, raising=False)
+    monkeypatch.delenv(backends._CHOICE, raising=False)
     assert backends.default() == "cupy"
     assert backends.describe().startswith("CuPy on ")
     there = backends.asarray([1.0, 2.0], dtype=np.float32)

@@ -8,7 +8,7 @@ import pytest
 from cases import differing, random_like
 
 from adam_tutorial import SGD, Adam
-from adam_tutorial.backends import CHOICE
+from adam_tutorial.backends import _CHOICE
 from adam_tutorial.problems import (
     Digits,
     DriftingTarget,
@@ -27,7 +27,7 @@ from adam_tutorial.trees import Array, Tree, leaves, map_leaves
 
 @pytest.fixture(autouse=True)
 def on_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(CHOICE, "numpy")
+    monkeypatch.setenv(_CHOICE, "numpy")
 
 
 def small_digits(rows: int = 12, batch: int = 12, seed: int = 0) -> Digits:
