@@ -16,7 +16,6 @@ from typing import Any
 import pytest
 
 try:
-    from nbval.kernel import RunningKernel  # type: ignore[import-untyped]
     from nbval.plugin import IPyNbCell, IPyNbFile  # type: ignore[import-untyped]
 except ImportError:  # other Pythons run the unit tests only
     IPyNbCell = IPyNbFile = ()
@@ -31,22 +30,6 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("nbval", False):
         os.environ["ADAM_TUTORIAL_BACKEND"] = "numpy"
         os.environ.pop("MPLBACKEND", None)
-
-
-def pytest_sessionstart() -> None:
-    """Let a semicolon at the end of a cell silence it, as in Jupyter.
-
-    IPython looks for the semicolon in its history, and nbval asks the kernel to keep none.
-    """
-    if IPyNbCell:
-        RunningKernel.execute_cell_input = execute_with_history
-
-
-def execute_with_history(kernel: Any, source: str, allow_stdin: bool | None = None) -> Any:
-    """RunningKernel.execute_cell_input of nbval 0.11, but for `store_history`."""
-    return kernel.kc.execute(
-        source, store_history=True, allow_stdin=allow_stdin, stop_on_error=False
-    )
 
 
 def pytest_collectstart(collector: pytest.Collector) -> None:
