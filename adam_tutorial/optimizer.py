@@ -342,15 +342,25 @@ def _slots_of(optimizer: Hooks, params: Tree, state: State) -> list[list[Array]]
 
 
 def _gradients(params: Tree, thetas: list[Array], grads: Tree) -> list[Array]:
-    """The gradients in the order of the parameters; what is unlike its parameter is refused."""
+    """The gradients in the order of the parameters; what is unlike its parameter is looked at."""
     gs = matched(params, grads, "grads")
-    for i, (theta, g) in enumerate(zip(thetas, gs, strict=True)):
-        plain = type(g) is np.ndarray is type(theta)
-        if not (plain and g.shape == theta.shape and g.dtype is theta.dtype):
-            _check_gradient(paths(params)[i], theta, g)
+    unlike = [i for i, pair in enumerate(zip(thetas, gs, strict=True)) if not _alike(*pair)]
+    names = paths(params) if unlike else []  # only errors and odd cases need the names
+    for i in unlike:
+        _check_gradient(names[i], thetas[i], gs[i])
     return gs
 
 
+def _alike(theta: Array, g: Any) -> bool:
+    return (
+        type(g) is type(theta)
+        and g.shape == theta.shape
+        and g.dtype == theta.dtype
+        and getattr(g, "device", None) == getattr(theta, "device", None)
+    )
+
+
+# %% chapters/descent.ipynb#optimizer-values
 def _values(
     optimizer: Hooks, params: Tree, grads: Tree, state: State
 ) -> tuple[dict[str, float], dict[str, float]]:
