@@ -62,7 +62,8 @@ def validated(name: str, value: Any, where: str = "") -> float:
     A Python float takes on the dtype of the array it meets; a NumPy scalar would widen float32.
     """
     shown = f"{name}{where}"
-    if isinstance(value, (str, bytes, bool)) or not hasattr(value, "__float__"):
+    is_array = getattr(value, "shape", ()) != ()
+    if isinstance(value, (str, bytes, bool)) or is_array or not hasattr(value, "__float__"):
         raise TypeError(f"{shown} must be a number, got {value!r}")
     number = float(value)
     if name in _FRACTIONS and not 0 <= number < 1:

@@ -275,7 +275,7 @@ def test_a_hyper_parameter_out_of_its_range_is_refused(case: Case, name: str) ->
             case.make(**{name: value})
 
 
-@pytest.mark.parametrize("value", ["0.5", b"0.5", None, True, [0.5], 0.5j])
+@pytest.mark.parametrize("value", ["0.5", b"0.5", None, True, [0.5], 0.5j, np.ones(2)])
 @pytest.mark.parametrize(("case", "name"), HYPER)
 def test_a_hyper_parameter_that_is_no_number_is_refused(case: Case, name: str, value: Any) -> None:
     with pytest.raises(TypeError, match=rf"^{name} must be a number, got"):
@@ -332,7 +332,7 @@ def test_a_schedule_gives_the_bits_of_its_constants(case: Case, dtype: Any, numb
 @pytest.mark.parametrize(
     ("value", "error"),
     [(-1.0, ValueError), (np.nan, ValueError), (np.inf, ValueError), ("x", TypeError)]
-    + [(None, TypeError), (True, TypeError)],
+    + [(None, TypeError), (True, TypeError), (np.ones(2), TypeError)],
 )
 @pytest.mark.parametrize("method", ["step", "update"])
 @each_case
