@@ -2,7 +2,8 @@
 
 Two running averages, of the gradient and of its square, each divided by the weight it has
 gathered so far. Their ratio has no unit and is seldom far above 1, so the learning rate is the
-usual scale of a move, whatever the scale of the loss. The longest move is 7.27 times that.
+usual scale of a move, whatever the scale of the loss. With the default betas no move is longer
+than 7.28 times that.
 """
 
 # Generated from chapters/adam.ipynb by tools/tangle.py: edit the chapter, then run make tangle.
@@ -25,7 +26,7 @@ class Adam(Optimizer):
     unit of lr, that of the parameter; eps has the unit of the gradient.
     """
 
-    lr: Schedule = 1e-3  # alpha: the scale of one coordinate's moves; at most 7.27 times that
+    lr: Schedule = 1e-3  # alpha: the scale of one coordinate's moves
     beta1: float = 0.9  # memory of the mean, in [0, 1)
     beta2: float = 0.999  # memory of the square, in [0, 1)
     eps: float = 1e-8  # outside the root, after bias correction
