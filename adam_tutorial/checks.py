@@ -57,9 +57,9 @@ def check(
     """
     if kind not in KINDS:
         raise ValueError(f"({label}): unknown kind {kind!r}; the kinds are {', '.join(KINDS)}")
-    if (kind == "quoted") != (source is not None):
+    if (kind == "quoted") != bool(source):
         raise ValueError(f"({label}): a quoted claim names its source, and only a quoted one")
-    if source is not None:
+    if source:
         print(_line("§", kind, label, statement, source))
 
     def run(evidence: Evidence | bool) -> None:
@@ -117,7 +117,10 @@ def z_score(samples: Any, expected: float, limit: float = 4.0) -> Evidence:
 # %% chapters/how_to_read.ipynb#checks-equal
 def equal(left: Any, right: Any) -> Evidence:
     """left == right, element by element, in integers and fractions; a float is refused."""
-    pairs = list(zip(_flat(left), _flat(right), strict=True))
+    lefts, rights = _flat(left), _flat(right)
+    if len(lefts) != len(rights):
+        return Evidence(False, f"{len(lefts)} values against {len(rights)}", ("exact",))
+    pairs = list(zip(lefts, rights, strict=True))
     _need_cases(np.empty(len(pairs)))
     wrong = [f"{a} is not {b}" for a, b in pairs if a != b]
     return Evidence(not wrong, wrong[0] if wrong else _cases(len(pairs)), ("exact",))

@@ -62,8 +62,9 @@ def validated(name: str, value: Any, where: str = "") -> float:
     A Python float takes on the dtype of the array it meets; a NumPy scalar would widen float32.
     """
     shown = f"{name}{where}"
+    no_number = (str, bytes, bool, np.bool_, np.complexfloating)
     is_array = getattr(value, "shape", ()) != ()
-    if isinstance(value, (str, bytes, bool)) or is_array or not hasattr(value, "__float__"):
+    if isinstance(value, no_number) or is_array or not hasattr(value, "__float__"):
         raise TypeError(f"{shown} must be a number, got {value!r}")
     number = float(value)
     if name in _FRACTIONS and not 0 <= number < 1:
@@ -106,7 +107,7 @@ class Hooks:
     def __post_init__(self) -> None:
         for f in fields(self):
             value = getattr(self, f.name)
-            if not (callable(value) and f.type == Schedule):
+            if not (callable(value) and f.type in (Schedule, "Schedule")):
                 object.__setattr__(self, f.name, validated(f.name, value))
 
     def hyper(self, t: int) -> dict[str, float]:

@@ -30,7 +30,7 @@ class Ravine:
         return float(0.1 * theta[0] ** 2 + 2.0 * theta[1] ** 2)
 
     def grad(self, theta: Array, t: int = 1) -> Array:
-        return theta * np.array(self.curvature)
+        return theta * np.array(self.curvature, theta.dtype)
 
 
 @dataclass(frozen=True)
@@ -169,7 +169,7 @@ class Digits:
     def rows(self, t: int) -> Array:
         """The rows of mini-batch t = 1, 2, ...: each epoch walks the digits in a new order."""
         n = len(self.pixels)
-        epoch, place = divmod(t - 1, n // self.batch)
+        epoch, place = divmod(t - 1, max(1, n // self.batch))
         order = np.random.default_rng((self.seed, epoch)).permutation(n)
         return order[place * self.batch : (place + 1) * self.batch]
 

@@ -6,6 +6,7 @@ right learning rate depends on the scale of the loss: on a quadratic, below 2 / 
 
 # Generated from chapters/descent.ipynb by tools/tangle.py: edit the chapter, then run make tangle.
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,4 +29,5 @@ class SGD(Optimizer):
         return (theta,)
 
     def metric(self, state: State) -> float:
-        return 1 / self.hyper(state.t)["lr"]
+        lr = self.hyper(state.t)["lr"]
+        return 1 / lr if lr else math.inf

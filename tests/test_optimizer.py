@@ -275,7 +275,9 @@ def test_a_hyper_parameter_out_of_its_range_is_refused(case: Case, name: str) ->
             case.make(**{name: value})
 
 
-@pytest.mark.parametrize("value", ["0.5", b"0.5", None, True, [0.5], 0.5j, np.ones(2)])
+@pytest.mark.parametrize(
+    "value", ["0.5", b"0.5", None, True, np.True_, [0.5], 0.5j, np.complex128(1j), np.ones(2)]
+)
 @pytest.mark.parametrize(("case", "name"), HYPER)
 def test_a_hyper_parameter_that_is_no_number_is_refused(case: Case, name: str, value: Any) -> None:
     with pytest.raises(TypeError, match=rf"^{name} must be a number, got"):

@@ -316,3 +316,12 @@ def test_a_trace_keeps_what_it_is_told_to_watch() -> None:
     problem = Ravine()
     losses = trace(SGD(0.1), problem, 4, watch=problem.loss)
     np.testing.assert_array_equal(losses, [problem.loss(p) for p in trace(SGD(0.1), problem, 4)])
+
+
+def test_the_ravine_keeps_float32() -> None:
+    assert Ravine().grad(np.ones(2, np.float32)).dtype == np.float32
+
+
+def test_fewer_rows_than_a_batch_are_one_batch() -> None:
+    few = Digits(np.ones((5, 64)), np.eye(10)[:5], batch=64)
+    assert sorted(few.rows(1)) == sorted(few.rows(2)) == [0, 1, 2, 3, 4]

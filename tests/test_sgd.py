@@ -32,3 +32,8 @@ def test_the_ravine_is_stable_below_2_over_its_steepest_curvature(
     steep = np.abs(trace(SGD(lr), Ravine(), 200)[:, 1])
     assert (steep[-1] < 0.1 * steep[0]) == converges
     assert (steep[-1] > 10 * steep[0]) != converges
+
+
+def test_a_learning_rate_of_zero_has_an_infinite_metric() -> None:
+    sgd = SGD(0.0)
+    assert sgd.metric(sgd.init(np.ones(2))) == np.inf
