@@ -141,8 +141,8 @@ def _check_leaf(path: str, leaf: Any) -> None:
     """A leaf is a floating array of a plain type; a subclass may give `*` another meaning."""
     if isinstance(leaf, np.generic) or not hasattr(leaf, "__array_ufunc__"):
         raise TypeError(
-            f"{path}: expected a NumPy or CuPy array, got {type(leaf).__name__}. Wrap it in "
-            "np.asarray. Nothing was changed."
+            f"{path}: expected a NumPy or CuPy array, got {type(leaf).__name__}. Wrap numbers "
+            "in np.asarray; where there is no gradient, pass zeros. Nothing was changed."
         )
     if isinstance(leaf, np.ndarray) and type(leaf) not in (np.ndarray, np.memmap):
         raise TypeError(
@@ -152,7 +152,7 @@ def _check_leaf(path: str, leaf: Any) -> None:
     if leaf.dtype.kind != "f" and not _is_half(leaf.dtype):
         raise TypeError(
             f"{path}: expected floating-point numbers, got {leaf.dtype}. Convert with "
-            "leaf.astype(np.float32). Nothing was changed."
+            "array.astype, to the parameter's own dtype. Nothing was changed."
         )
 
 
@@ -218,8 +218,8 @@ def _is_contiguous(array: Array) -> bool:
 def _check_contiguous(path: str, array: Array) -> None:
     if not _is_contiguous(array):
         raise ValueError(
-            f"{path}: a step in place needs a C-contiguous array. Use np.ascontiguousarray, or "
-            "the pure `update`. Nothing was changed."
+            f"{path}: a step in place needs a C-contiguous array. Before init, store "
+            "np.ascontiguousarray(...) in the tree, or use the pure `update`. Nothing was changed."
         )
 
 
