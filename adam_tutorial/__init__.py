@@ -37,17 +37,26 @@ __all__: list[str] = [
     "available",
     "check",
     "compute_dtype",
+    "corrected_ema",
     "cross_entropy",
     "cross_entropy_grad",
     "default",
     "describe",
     "digits",
+    "drift",
+    "drift_limit",
+    "effective_size",
+    "ema",
+    "ema_weights",
     "equal",
     "figure",
+    "gain",
+    "half_life",
     "leaves",
     "log_softmax",
     "map_leaves",
     "matched",
+    "mean_age",
     "narrow",
     "of",
     "paths",
@@ -87,17 +96,26 @@ _HOME: dict[str, str] = {
     "available": "backends",
     "check": "checks",
     "compute_dtype": "optimizer",
+    "corrected_ema": "bias_correction",
     "cross_entropy": "problems",
     "cross_entropy_grad": "problems",
     "default": "backends",
     "describe": "backends",
     "digits": "problems",
+    "drift": "bias_correction",
+    "drift_limit": "bias_correction",
+    "effective_size": "moments",
+    "ema": "moments",
+    "ema_weights": "moments",
     "equal": "checks",
     "figure": "figures",
+    "gain": "moments",
+    "half_life": "moments",
     "leaves": "trees",
     "log_softmax": "problems",
     "map_leaves": "trees",
     "matched": "trees",
+    "mean_age": "moments",
     "narrow": "optimizer",
     "of": "backends",
     "paths": "trees",
@@ -113,8 +131,10 @@ _HOME: dict[str, str] = {
 _MODULES: list[str] = [
     "adam",
     "backends",
+    "bias_correction",
     "checks",
     "figures",
+    "moments",
     "optimizer",
     "problems",
     "sgd",
@@ -125,8 +145,10 @@ _OPTIONAL: list[str] = []
 if TYPE_CHECKING:
     from adam_tutorial import adam as adam
     from adam_tutorial import backends as backends
+    from adam_tutorial import bias_correction as bias_correction
     from adam_tutorial import checks as checks
     from adam_tutorial import figures as figures
+    from adam_tutorial import moments as moments
     from adam_tutorial import optimizer as optimizer
     from adam_tutorial import problems as problems
     from adam_tutorial import sgd as sgd
@@ -139,6 +161,9 @@ if TYPE_CHECKING:
     from adam_tutorial.backends import describe as describe
     from adam_tutorial.backends import of as of
     from adam_tutorial.backends import to as to
+    from adam_tutorial.bias_correction import corrected_ema as corrected_ema
+    from adam_tutorial.bias_correction import drift as drift
+    from adam_tutorial.bias_correction import drift_limit as drift_limit
     from adam_tutorial.checks import KINDS as KINDS
     from adam_tutorial.checks import CheckFailed as CheckFailed
     from adam_tutorial.checks import Evidence as Evidence
@@ -149,6 +174,12 @@ if TYPE_CHECKING:
     from adam_tutorial.checks import within as within
     from adam_tutorial.checks import z_score as z_score
     from adam_tutorial.figures import figure as figure
+    from adam_tutorial.moments import effective_size as effective_size
+    from adam_tutorial.moments import ema as ema
+    from adam_tutorial.moments import ema_weights as ema_weights
+    from adam_tutorial.moments import gain as gain
+    from adam_tutorial.moments import half_life as half_life
+    from adam_tutorial.moments import mean_age as mean_age
     from adam_tutorial.optimizer import SLICE as SLICE
     from adam_tutorial.optimizer import Hooks as Hooks
     from adam_tutorial.optimizer import Leaves as Leaves
