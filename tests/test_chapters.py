@@ -389,3 +389,25 @@ def test_reading_order_is_dependency_order():
 def test_a_forward_import_is_found(line, expected):
     order = ["trees", "optimizer", "adam", "executors"]
     assert forward_imports(order, "optimizer", line) == expected
+
+
+# ---- The reading times that how_to_read prints
+
+
+def reading_minutes(chapter) -> float:
+    """120 words a minute, half a minute for each display, 40 lines of unfolded code a minute."""
+    prose = " ".join(cell.source for cell in chapter.cells if cell.cell_type == "markdown")
+    *pairs, rest = prose.split("$$")
+    words = len(" ".join([*pairs[::2], rest]).split())
+    unfolded = [cell.source for cell in code_cells(chapter) if not tags(cell) & FOLDED]
+    lines = sum(len(source.splitlines()) for source in unfolded)
+    return words / 120 + len(pairs) / 2 / 2 + lines / 40
+
+
+def test_the_reading_times_are_those_of_the_chapters():
+    text = read(ROOT / "chapters/how_to_read.ipynb")
+    source = "\n".join(cell.source for cell in text.cells)
+    stated = dict(re.findall(r"^\| \[.*\]\((\w+)\.ipynb\) \| (\d+) \|$", source, re.MULTILINE))
+    assert list(stated) == [path.stem for path in CHAPTERS]
+    for path in CHAPTERS:
+        assert int(stated[path.stem]) == pytest.approx(reading_minutes(read(path)), rel=0.2), path
