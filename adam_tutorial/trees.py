@@ -88,11 +88,21 @@ def _match(like: Tree, tree: Tree, path: tuple[Any, ...], found: list[Array]) ->
         found.append(tree)
 
 
+# %% chapters/descent.ipynb#trees-mismatch
 def _mismatch(like: Tree, tree: Tree, path: tuple[Any, ...]) -> ValueError:
+    both = isinstance(like, dict) and isinstance(tree, dict)
     return ValueError(
         f"{'/'.join(map(str, path))}: expected {_shape_of(like)}, as in the parameters; got "
-        f"{_shape_of(tree)}. Give both trees the same nesting and keys. Nothing was changed."
+        f"{_shape_of(tree)}{_keys_apart(like, tree) if both else ''}. "
+        "Give both trees the same nesting and keys. Nothing was changed."
     )
+
+
+def _keys_apart(like: dict[Any, Tree], tree: dict[Any, Tree]) -> str:
+    missing = [repr(key) for key in like if key not in tree]
+    unknown = [repr(key) for key in tree if key not in like]
+    found = {"missing": missing, "not expected": unknown}
+    return "".join(f"; {what}: {', '.join(keys)}" for what, keys in found.items() if keys)
 
 
 def _shape_of(tree: Tree) -> str:

@@ -73,6 +73,7 @@ MISMATCHES: dict[str, tuple[Any, Any, str]] = {
         {"a": {"c": 1}},
         "tree/a: expected a dict with the keys ['b']",
     ),
+    "which keys": ({"a": 1, 0: 2}, {"a": 1, "0": 2}, "; missing: 0; not expected: '0'. Give"),
     "list for dict": ({"a": 1}, [1], "tree: expected a dict with the keys ['a']"),
     "leaf for dict": ({"a": {"b": 1}}, {"a": 1.5}, "got one float"),
     "list too short": ([1, [2, 3]], [1, [2]], "tree/1: expected a list of 2"),
@@ -98,5 +99,6 @@ def test_a_mismatch_is_told_in_full() -> None:
         matched({"enc": {"w": 1, "b": 2}}, {"enc": {"w": 1}}, "grads")
     assert str(caught.value) == (
         "grads/enc: expected a dict with the keys ['b', 'w'], as in the parameters; got a dict "
-        "with the keys ['w']. Give both trees the same nesting and keys. Nothing was changed."
+        "with the keys ['w']; missing: 'b'. Give both trees the same nesting and keys. "
+        "Nothing was changed."
     )
