@@ -392,6 +392,10 @@ def build(root):
         "myst_enable_extensions": config["parse"]["myst_enable_extensions"],
         "nb_execution_mode": "off",
         "html_theme": "basic",
+        "page_descriptions": {
+            path.relative_to(root).with_suffix("").as_posix(): f"{path.stem}, described " * 5
+            for path in [*root.glob("*.md"), *root.glob("chapters/*.ipynb")]
+        },
     }
     warnings, out = io.StringIO(), root / "_out"
     with patch_docutils(), docutils_namespace():

@@ -29,14 +29,19 @@ class Repository:
     def name(self) -> str:
         return self.url.split("/")[-1]
 
+    @property
+    def site(self) -> str:
+        """Where GitHub Pages publishes the book."""
+        return f"https://{self.owner.lower()}.github.io/{self.name}/"
+
     def file(self, path: str) -> str:
         """The page that shows a file of the repository."""
         return f"{self.url}/blob/{BRANCH}/{quote(path)}"
 
     def page(self, document: str = "index", anchor: str = "") -> str:
-        """A page of the book as GitHub Pages publishes it."""
+        """A page of the published book."""
         fragment = f"#{anchor}" if anchor else ""
-        return f"https://{self.owner.lower()}.github.io/{self.name}/{document}.html{fragment}"
+        return f"{self.site}{document}.html{fragment}"
 
     def colab(self, chapter: str) -> str:
         """The address that opens the plain notebook of a chapter in Colab."""

@@ -1,51 +1,18 @@
-"""The glue between the chapters and their HTML pages.
+"""The ledger page: every check of the book, chapter by chapter, with a link to its cell.
 
-Sphinx knows nothing of notebook cells, so this extension gives every code cell its cell id as an
-anchor, and builds the ledger page from the chapters themselves: nothing on that page is written by
-hand, and each entry leads to the cell that does the checking. It also unplugs sphinx-thebe, which
-Jupyter Book always loads: this book starts no remote kernels, and its pages name no other site.
+Nothing on that page is written by hand; it is read from the chapters each time the book is built.
 """
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-from typing import Any
 
-import nbformat
+import ledger as book
 from docutils import nodes
-from sphinx.application import Sphinx
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tools"))
-
-import ledger as book  # noqa: E402
-
 logger = logging.getLogger(__name__)
-
-
-def anchor_cells(app: Sphinx, doctree: nodes.document) -> None:
-    """Give each code cell of a notebook page its cell id as HTML anchor."""
-    path = Path(app.env.doc2path(app.env.docname))
-    if path.suffix != ".ipynb":
-        return
-    cells = nbformat.v4.reads(path.read_text(encoding="utf-8")).cells
-    # not doctree.ids: sphinx-proof and sphinx-exercise do not register their labels there
-    taken = {name for node in doctree.findall(nodes.Element) for name in node["ids"]}
-    for node in doctree.findall(nodes.container):
-        if node.get("nb_element") == "cell_code":
-            anchor(node, cells[node["cell_index"]]["id"], taken)
-
-
-def anchor(node: nodes.Element, cell_id: str, taken: set[str]) -> None:
-    """Make `cell_id` an id of this node, unless something else on the page has it."""
-    if cell_id in taken:
-        what = f"the cell id {cell_id!r} is also the id of something else here: rename the cell"
-        logger.warning(what, location=node)
-    else:
-        node["ids"].append(cell_id)
-        taken.add(cell_id)
 
 
 class LedgerDirective(SphinxDirective):
@@ -103,25 +70,3 @@ def table(header: tuple[str, ...], rows: list[list[nodes.Node]]) -> nodes.table:
 
 def table_row(cells: list[nodes.Node]) -> nodes.row:
     return nodes.row("", *(nodes.entry("", nodes.paragraph("", "", cell)) for cell in cells))
-
-
-def unplug_thebe(app: Sphinx) -> None:
-    """Disconnect sphinx-thebe and leave out its files.
-
-    It writes the address of a CDN and of a placeholder repository into the pages, and browsers
-    report that its constant THEBE_JS_URL is declared twice.
-    """
-    for listeners in app.events.listeners.values():
-        for listener in list(listeners):
-            if listener.handler.__module__ == "sphinx_thebe":
-                app.disconnect(listener.id)
-    app.registry.css_files = [
-        file for file in app.registry.css_files if file[0] != "sphinx-thebe.css"
-    ]
-
-
-def setup(app: Sphinx) -> dict[str, Any]:
-    unplug_thebe(app)
-    app.add_directive("ledger", LedgerDirective)
-    app.connect("doctree-read", anchor_cells)
-    return {"parallel_read_safe": True, "parallel_write_safe": True}
