@@ -20,9 +20,9 @@ agree: setup # package and chapters, claims and checks
 	@$(BIN)/python tools/tangle.py --check
 	@$(BIN)/python tools/ledger.py --check
 
-# --all, because a rebuild of changed pages only would forget the warnings of the others.
+# From nothing: a rebuild of the changed pages only would keep old pages, and forget the warnings of the others.
 book: agree ## build the book into _build/html; a warning is an error
-	@rm -f _build/html/index.html
+	@rm -rf _build/html
 	@$(BIN)/jupyter-book build -W -n --keep-going --all .
 	@test -s _build/html/index.html || { echo "No book: jupyter-book wrote no _build/html/index.html." >&2; exit 1; }
 	@echo "The book is _build/html/index.html. To read it in a browser, run make serve."
@@ -31,7 +31,7 @@ serve: ## show the book at http://127.0.0.1:8000
 	@test -f _build/html/index.html || { echo "There is no book yet: run make book." >&2; exit 1; }
 	@$(PYTHON) -m http.server 8000 --bind 127.0.0.1 --directory _build/html
 
-test: agree ## run every test, and every chapter against its stored outputs
+test: book ## run every test, every chapter against its stored outputs, and every page in a browser
 	@$(BIN)/python -m pytest tests chapters --nbval --nbval-current-env --nbval-cell-timeout=300 -n 2 --dist loadfile
 
 lint: setup ## check style and types
