@@ -8,7 +8,7 @@ export ADAM_TUTORIAL_BACKEND := numpy
 unexport MPLBACKEND
 
 .DEFAULT_GOAL := help
-.PHONY: help setup agree book serve test lint tangle edit chapters bench clean
+.PHONY: help setup agree book serve test lint tangle edit chapters colab bench clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -16,9 +16,10 @@ help: ## list these targets
 setup:
 	@$(PYTHON) tools/bootstrap.py
 
-agree: setup # package and chapters, claims and checks
+agree: setup # package, ledger and plain notebooks are what the chapters say
 	@$(BIN)/python tools/tangle.py --check
 	@$(BIN)/python tools/ledger.py --check
+	@$(BIN)/python tools/colab.py --check
 
 # From nothing: a rebuild of the changed pages only would keep old pages, and forget the warnings of the others.
 book: agree ## build the book into _build/html; a warning is an error
@@ -48,6 +49,9 @@ edit: setup ## edit a chapter as text and bring everything up to date: make edit
 
 chapters: tangle ## run the chapters whose code changed, twice, and store their outputs
 	@$(BIN)/python tools/notebooks.py run
+
+colab: setup ## write the chapters as plain notebooks for Colab
+	@$(BIN)/python tools/colab.py
 
 bench: ## time a step beside other libraries, and the import beside NumPy's
 	@$(PYTHON) tools/bootstrap.py --extra bench

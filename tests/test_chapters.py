@@ -23,6 +23,7 @@ sys.path.insert(0, str(ROOT / "tools"))
 
 import ledger  # noqa: E402
 import tangle  # noqa: E402
+from notebooks import LINK  # noqa: E402
 
 CHAPTERS = tangle.chapters(ROOT)
 MEGABYTE = 2**20
@@ -124,7 +125,7 @@ def fits_the_screen(chapter):
 
 
 def begins_with_its_title(chapter):
-    first = chapter.cells[0]
+    first = next(cell for cell in chapter.cells if cell.id != LINK)
     if first.cell_type != "markdown" or not first.source.startswith("# "):
         yield "the first cell must be Markdown and begin with `# ` and the title"
 

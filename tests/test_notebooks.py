@@ -38,12 +38,13 @@ def printed(source, text, cell_id, **metadata):
 
 def small(*cells):
     """Store a chapter called `small`."""
-    title = new_markdown_cell("# Small", id="title")
-    notebooks.write(new_notebook(cells=[title, *cells]), notebooks.notebook_path("small"))
+    cells = [notebooks.link_cell("small"), new_markdown_cell("# Small", id="title"), *cells]
+    notebooks.write(new_notebook(cells=cells), notebooks.notebook_path("small"))
 
 
 def cells_of(name):
-    return notebooks.read(notebooks.notebook_path(name)).cells
+    """The cells that an author wrote; the first is the tools' own link."""
+    return notebooks.written(notebooks.read(notebooks.notebook_path(name)))
 
 
 def edit(old, new):
@@ -54,6 +55,15 @@ def edit(old, new):
     notebooks.text_path("small").write_text(text.replace(old, new), "utf-8")
     notebooks.apply_text("small")
     return cells_of("small")
+
+
+def test_a_chapter_begins_with_its_link_once(root):
+    small()
+    for _ in range(2):
+        edit("Small", "Small")
+    first, *others = notebooks.read(notebooks.notebook_path("small")).cells
+    assert first == notebooks.link_cell("small")
+    assert [cell.id for cell in others] == ["title"]
 
 
 # ---- There and back
@@ -134,9 +144,9 @@ def test_outputs_follow_a_cell_that_moves(root):
     small(printed("print(1)", "1\n", "one"), printed("print(2)", "2\n", "two"))
     notebooks.to_text("small")
     notebook = notebooks.from_text("small")
-    notebook.cells[1:] = notebook.cells[:0:-1]
+    notebook.cells[2:] = notebook.cells[:1:-1]
     notebooks.keep_outputs(notebook, notebooks.read(notebooks.notebook_path("small")))
-    assert [cell.outputs[0].text for cell in notebook.cells[1:]] == ["2\n", "1\n"]
+    assert [cell.outputs[0].text for cell in notebook.cells[2:]] == ["2\n", "1\n"]
 
 
 def test_outputs_do_not_follow_code_to_another_id(root):
@@ -215,7 +225,7 @@ def test_a_chapter_is_stale_when_its_code_or_the_package_changes(root):
     (root / "adam_tutorial").mkdir()
     (root / "adam_tutorial" / "adam.py").write_text("x = 1")
     assert notebooks.is_stale(path)
-    notebook.cells[1].source = "print(2)"
+    notebook.cells[2].source = "print(2)"
     nbformat.write(notebook, path)
     assert notebooks.is_stale(path)
 

@@ -24,6 +24,7 @@ from typing import Any
 
 import jupytext
 import nbformat
+import repository
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from tangle import TangleError, chapters
@@ -42,6 +43,8 @@ Why: a problem the reader can see.
 # adam_tutorial/{name}.py
 """One sentence: what this module is and why so.""";
 '''
+
+LINK = "open-in-colab"  # the id of the first cell, which the tools write and the book leaves out
 
 Notebook = Any
 
@@ -92,7 +95,7 @@ def to_text(name: str) -> Path:
         return target
     notebook = read(source)
     text = as_text(notebook)
-    for cell, back in zip_longest(notebook.cells, from_percent(text).cells):
+    for cell, back in zip_longest(written(notebook), from_percent(text).cells):
         if cell is None or back is None or cell.source != back.source:
             raise no_text(name, cell or back)
     target.write_text(text, encoding="utf-8")
@@ -100,9 +103,26 @@ def to_text(name: str) -> Path:
     return target
 
 
+def link_cell(name: str) -> Any:
+    """The first cell of every chapter: where it reads better, and where it runs at once."""
+    home = repository.read()
+    text = (
+        f"[Open this chapter in Colab]({home.colab(name)}), as a plain notebook, or "
+        f"[read it on the site]({home.page(f'chapters/{name}')})."
+    )
+    tags = {"tags": ["remove-cell"]}
+    return nbformat.v4.new_markdown_cell(text, id=LINK, metadata=tags)  # type: ignore[no-untyped-call]
+
+
+def written(notebook: Notebook) -> list[Any]:
+    """The cells that an author writes."""
+    return [cell for cell in notebook.cells if cell.id != LINK]
+
+
 def as_text(notebook: Notebook) -> str:
     """The percent format, where every cell's id stands in its header."""
     shown = copy.deepcopy(notebook)
+    shown.cells = written(shown)
     for cell in shown.cells:
         cell.metadata = {"id": cell.id, **cell.metadata}
         cell.source = cell.source or "\n"  # jupytext cannot write an empty cell
@@ -140,6 +160,7 @@ def from_text(name: str) -> Notebook:
                 'its own in the header: # %% id="adam-rule".'
             )
         seen.add(cell.id)
+    notebook.cells.insert(0, link_cell(name))
     return notebook
 
 
@@ -275,6 +296,7 @@ def edit(name: str) -> None:
     subprocess.run([sys.executable, str(ROOT / "tools/tangle.py")], check=True)
     if is_stale(notebook_path(name)):
         run_chapters([name])
+    subprocess.run([sys.executable, str(ROOT / "tools/colab.py")], check=True)
     subprocess.run([sys.executable, str(ROOT / "tools/ledger.py"), "--check"], check=True)
 
 
