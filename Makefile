@@ -1,6 +1,7 @@
 # Two commands carry the project: `make book` and `make test`. Both set up .venv from nothing.
 
 PYTHON ?= python3
+PORT ?= 8000
 BIN := .venv/bin
 
 # Stored outputs are NumPy's, drawn by Jupyter's own figure backend, on every machine.
@@ -8,7 +9,7 @@ export ADAM_TUTORIAL_BACKEND := numpy
 unexport MPLBACKEND
 
 .DEFAULT_GOAL := help
-.PHONY: help setup agree book serve test lint tangle edit chapters colab bench clean
+.PHONY: help setup agree book serve test lint tangle named edit chapters colab url bench clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -28,23 +29,30 @@ book: agree ## build the book into _build/html; a warning is an error
 	@test -s _build/html/index.html || { echo "No book: jupyter-book wrote no _build/html/index.html." >&2; exit 1; }
 	@echo "The book is _build/html/index.html. To read it in a browser, run make serve."
 
-serve: ## show the book at http://127.0.0.1:8000
+serve: ## show the book at http://127.0.0.1:8000 (or make serve PORT=8001)
 	@test -f _build/html/index.html || { echo "There is no book yet: run make book." >&2; exit 1; }
-	@$(PYTHON) -m http.server 8000 --bind 127.0.0.1 --directory _build/html
+	@$(PYTHON) -c "import socket; socket.create_server(('127.0.0.1', $(PORT)))" 2>/dev/null \
+		|| { echo "Port $(PORT) is taken: try make serve PORT=8001." >&2; exit 1; }
+	@$(PYTHON) -m http.server $(PORT) --bind 127.0.0.1 --directory _build/html
 
 test: book ## run every test, every chapter against its stored outputs, and every page in a browser
 	@$(BIN)/python -m pytest tests chapters --nbval --nbval-current-env --nbval-cell-timeout=300 -n 2 --dist loadfile
 
-lint: setup ## check style and types
+lint: setup ## check style, types and workflows
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.dependabot .github/dependabot.yml
+	@$(BIN)/zizmor --offline --no-progress --quiet .github
 
 tangle: setup ## write the package from the chapters
 	@$(BIN)/python tools/tangle.py
 
-edit: setup ## edit a chapter as text and bring everything up to date: make edit CHAPTER=adam
+named:
 	@test -n "$(CHAPTER)" || { echo "Which chapter? Write make edit CHAPTER=adam." >&2; exit 1; }
+
+edit: named setup ## edit a chapter as text and bring everything up to date: make edit CHAPTER=adam
 	@$(BIN)/python tools/notebooks.py edit "$(CHAPTER)"
 
 chapters: tangle ## run the chapters whose code changed, twice, and store their outputs
@@ -52,6 +60,9 @@ chapters: tangle ## run the chapters whose code changed, twice, and store their 
 
 colab: setup ## write the chapters as plain notebooks for Colab
 	@$(BIN)/python tools/colab.py
+
+url: setup ## move to another repository, everywhere: make url URL=https://github.com/OWNER/NAME
+	@$(BIN)/python tools/repository.py set "$(URL)"
 
 bench: ## time a step beside other libraries, and the import beside NumPy's
 	@$(PYTHON) tools/bootstrap.py --extra bench

@@ -80,7 +80,10 @@ def test_every_page_names_the_same_version():
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text("utf-8"))
     assert str(citation["version"]) == number
     assert f"Version {number}" in README
-    assert f"## [{number}]" in (ROOT / "CHANGELOG.md").read_text("utf-8")
+    changes = (ROOT / "CHANGELOG.md").read_text("utf-8")
+    assert re.search(
+        rf"^## \[({re.escape(number)}\] - \d{{4}}-|Unreleased\]\n\n###)", changes, re.MULTILINE
+    )
 
 
 def test_the_citation_has_what_its_format_requires():
