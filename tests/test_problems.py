@@ -1,5 +1,6 @@
 """The toy problems: gradients are those of the losses, minima where they are said to be."""
 
+import importlib.util
 import sys
 from typing import Any
 
@@ -247,6 +248,12 @@ def test_the_accuracy_is_the_share_of_rows_that_are_right() -> None:
     assert problem.accuracy(constant) == np.mean(labels == labels[0])
 
 
+needs_digits = pytest.mark.skipif(
+    importlib.util.find_spec("sklearn") is None, reason="the digits are scikit-learn's"
+)
+
+
+@needs_digits
 def test_digits_are_scikit_learns() -> None:
     train, held_out = digits(batch=32, seed=3, dtype=np.float32)
     assert train.pixels.shape == (1437, 64) and held_out.pixels.shape == (360, 64)
@@ -259,11 +266,13 @@ def test_digits_are_scikit_learns() -> None:
     assert {leaf.dtype for leaf in leaves(train.start)} == {np.dtype(np.float32)}
 
 
+@needs_digits
 def test_digits_are_float64_unless_told_otherwise() -> None:
     train, _ = digits()
     assert train.pixels.dtype == np.float64 and train.batch == 64
 
 
+@needs_digits
 def test_adam_learns_the_digits() -> None:
     train, held_out = digits(seed=0)
     params = train.start
