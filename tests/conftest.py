@@ -14,6 +14,7 @@ TOOLS = {
     "test_figures.py": "nbformat",
     "test_ledger.py": "sphinx",
     "test_notebooks.py": "jupytext",
+    "test_pretend_gpu.py": "nbformat",
     "test_readme.py": "yaml",
     "test_site.py": "jupyter_book",
     "test_tangle.py": "nbformat",

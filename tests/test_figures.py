@@ -5,6 +5,7 @@ figure, a missing one and a cell that was never run fail there.
 """
 
 import base64
+import importlib.util
 import io
 import os
 import subprocess
@@ -19,9 +20,12 @@ from nbformat.v4 import new_code_cell, new_notebook, new_output
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
 
-from conftest import SHARE, STEP, difference  # noqa: E402
+# by its path, for other folders have a conftest, too
+spec = importlib.util.spec_from_file_location("strict", ROOT / "conftest.py")
+strict = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(strict)
+SHARE, STEP, difference = strict.SHARE, strict.STEP, strict.difference
 
 PICTURE = np.random.default_rng(0).integers(0, 200, (100, 120, 3), dtype=np.uint8)
 DRAW = """
