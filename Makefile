@@ -36,7 +36,7 @@ serve: ## show the book at http://127.0.0.1:8000 (or make serve PORT=8001)
 	@$(PYTHON) -m http.server $(PORT) --bind 127.0.0.1 --directory _build/html
 
 test: book ## run every test, every chapter against its stored outputs, and every page in a browser
-	@$(BIN)/python -m pytest tests chapters --nbval --nbval-current-env --nbval-cell-timeout=300 -n 2 --dist loadfile
+	@$(BIN)/python -m pytest tests chapters --nbval --nbval-current-env --nbval-cell-timeout=300 -n 2 --dist loadfile -rs
 
 lint: setup ## check style, types and workflows
 	@$(BIN)/ruff check .

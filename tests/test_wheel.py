@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -73,3 +74,15 @@ def test_it_works_beside_numpy_alone(wheel, tmp_path):
     place, verdict, loaded = run.stdout.split("\n")[:3]
     assert place.startswith(os.fspath(tmp_path / "wheel" / "adam_tutorial"))
     assert verdict == "True" and loaded == ""
+
+
+def test_the_source_archive_holds_the_package_its_chapters_and_both_licences(tmp_path):
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "sdist", "-d", tmp_path]
+    subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
+    (archive,) = tmp_path.glob("*.tar.gz")
+    with tarfile.open(archive) as opened:
+        names = {name.partition("/")[2] for name in opened.getnames()}
+    assert {"LICENSE", "LICENSE-TEXT.md", "README.md", "adam_tutorial/py.typed"} <= names
+    assert {f"chapters/{path.name}" for path in (ROOT / "chapters").glob("*.ipynb")} <= names
+    folders = {name.partition("/")[0] for name in names if "/" in name}
+    assert folders == {"adam_tutorial", "chapters"}
