@@ -121,6 +121,7 @@ REFUSED = {
     "an unknown role": ("{abbr}`a`", "no plain form for the role {abbr}"),
     "an unknown label": ("{eq}`nowhere`", "no label 'nowhere'"),
     "an unknown paper": ("{cite:p}`nobody`", "no 'nobody' in references.bib"),
+    "a substitution": ("version {{ version }}", "would be shown as it is"),
     "a link to nothing": ("[a](nothing.ipynb)", "leads to no page"),
 }
 
