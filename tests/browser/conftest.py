@@ -4,34 +4,15 @@ The browser is the machine's own Chromium; nothing is downloaded. Without one th
 skipped, and say so with the command that installs it, unless ADAM_TUTORIAL_NEED_BROWSER is set.
 """
 
-import functools
-import http.server
 import os
-import shutil
 import sys
-import threading
 from pathlib import Path
 
 import pytest
 
-NAMES = ("chromium", "chromium-browser", "google-chrome")
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from visit import SITE, visit  # noqa: E402
-
-
-def found() -> str | None:
-    return next(filter(None, map(shutil.which, NAMES)), None)
-
-
-def built() -> bool:
-    return (SITE / "index.html").exists()
-
-
-def pages() -> list[str]:
-    """Every page of the site: ours, the search, and the source code of the package."""
-    names = sorted(path.relative_to(SITE).as_posix() for path in SITE.rglob("*.html"))
-    return [name for name in names if not name.startswith(("_static/", "vendor/"))]
+from visit import SITE, chromium, pages, serve, visit  # noqa: E402
 
 
 def pytest_generate_tests(metafunc):
@@ -42,24 +23,15 @@ def pytest_generate_tests(metafunc):
 @pytest.fixture(scope="session")
 def site():
     """The address of a server that shows the built book."""
-    if not built():
+    if not (SITE / "index.html").exists():
         pytest.fail("There is no book in _build/html to look at: run `make book` first.")
-    quiet = functools.partial(Handler, directory=os.fspath(SITE))
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), quiet)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}/"
-    server.shutdown()
-    server.server_close()
-
-
-class Handler(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *details):
-        """Say nothing."""
+    with serve() as address:
+        yield address
 
 
 @pytest.fixture(scope="session")
 def browser():
-    executable = found()
+    executable = chromium()
     if executable is None:
         missing = (
             "no Chromium on this machine, so no page was looked at: sudo apt-get install -y "
@@ -70,9 +42,9 @@ def browser():
         pytest.skip(missing)
     sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright drives the browser")
     with sync_api.sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
+        running = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
+        yield running
+        running.close()
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,13 @@
 """One visit to one page: wide and light, then dark, then 390 px wide, then as print."""
 
+import functools
 import gzip
+import http.server
+import os
+import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -42,11 +49,39 @@ ICONS = """() => [...new Set([...document.querySelectorAll('.fa-solid, .fas, .fa
   .filter(e => getComputedStyle(e).getPropertyValue('--icon') === '').map(e => e.className))]"""
 
 
+def chromium() -> str | None:
+    """The machine's own browser."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    return next(filter(None, map(shutil.which, names)), None)
+
+
+def pages() -> list[str]:
+    """Every page of the site: ours, the search, and the source code of the package."""
+    names = sorted(path.relative_to(SITE).as_posix() for path in SITE.rglob("*.html"))
+    return [name for name in names if not name.startswith(("_static/", "vendor/"))]
+
+
+class Handler(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *details: Any) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def serve() -> Iterator[str]:
+    """The address of a server that shows the built book."""
+    quiet = functools.partial(Handler, directory=os.fspath(SITE))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), quiet) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
 @dataclass
 class Visit:
     """What a page did while it was looked at."""
 
     name: str
+    requests: int = 0
     foreign: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
     messages: list[str] = field(default_factory=list)
@@ -103,6 +138,7 @@ def listen(page: Any, site: str, seen: Visit) -> None:
             seen.sizes[address] = len(body if "woff" in address else gzip.compress(body, 6))
 
     def note(request: Any) -> None:
+        seen.requests += not request.url.startswith("data:")
         if not request.url.startswith((site, "data:", "blob:")):
             seen.foreign.append(request.url)
 
