@@ -16,8 +16,13 @@ _DASHES = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (6, 1.5, 1, 1.5)), (0, (3, 3)), 
 
 def figure(claim: str, x: str, y: str, columns: int = 1, height: float = 3.4) -> tuple[Any, Any]:
     """A Matplotlib figure titled with its claim, and its axes (an array, for several columns)."""
-    import matplotlib.pyplot as plt
-    from cycler import cycler
+    try:
+        import matplotlib.pyplot as plt
+        from cycler import cycler
+    except ImportError as missing:
+        raise ImportError(
+            'figure() needs Matplotlib: pip install "adam-tutorial[plot]"'
+        ) from missing
 
     look: Any = {
         "figure.dpi": 150,

@@ -13,6 +13,7 @@ asks for a backend: `np.sqrt` goes where the array it is given lives.
 # Generated from chapters/descent.ipynb by tools/tangle.py: edit the chapter, then run make tangle.
 
 import math
+import reprlib
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
@@ -65,8 +66,11 @@ def validated(name: str, value: Any, where: str = "") -> float:
     no_number = (str, bytes, bool, np.bool_, np.complexfloating)
     is_array = getattr(value, "shape", ()) != ()
     if isinstance(value, no_number) or is_array or not hasattr(value, "__float__"):
-        raise TypeError(f"{shown} must be a number, got {value!r}")
-    number = float(value)
+        raise TypeError(f"{shown} must be a number, got {reprlib.repr(value)}")
+    try:
+        number = float(value)
+    except OverflowError:  # an integer beyond the largest float
+        number = math.inf
     if name in _FRACTIONS and not 0 <= number < 1:
         raise ValueError(f"{shown} must be at least 0 and below 1, got {number}")
     if name in _AMOUNTS and not 0 <= number < math.inf:

@@ -20,6 +20,7 @@ from nbformat.v4 import new_code_cell, new_notebook, new_output
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[1]
+from adam_tutorial.figures import figure  # noqa: E402
 
 # by its path, for other folders have a conftest, too
 spec = importlib.util.spec_from_file_location("strict", ROOT / "conftest.py")
@@ -161,3 +162,9 @@ def verdicts(tmp_path_factory):
 def test_nbval(verdicts, case):
     said, expected = verdicts[list(CASES).index(case)], CASES[case][1]
     assert expected in said if expected else not said
+
+
+def test_a_figure_without_matplotlib_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
+    with pytest.raises(ImportError, match="figure\\(\\) needs Matplotlib: pip install"):
+        figure("a claim", "x", "y")

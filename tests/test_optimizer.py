@@ -1177,3 +1177,14 @@ def test_an_error_in_prepare_changes_nothing() -> None:
     with pytest.raises(RuntimeError, match="no number today"):
         Broken().step(params, OWN_GRADS, state)
     assert differing(everything(params, state), before) == []
+
+
+def test_a_rate_beyond_every_float_is_refused_like_infinity() -> None:
+    with pytest.raises(ValueError, match="^lr must be finite and not negative, got inf"):
+        SGD(10**400)
+
+
+def test_parameters_in_the_place_of_a_rate_are_not_printed_whole() -> None:
+    with pytest.raises(TypeError, match="^lr must be a number, got {'b'") as refused:
+        SGD({"w": np.zeros((1000, 1000)), "b": np.zeros(1000)})  # type: ignore[arg-type]
+    assert len(str(refused.value)) < 120
