@@ -19,6 +19,7 @@ from sphinx.util import logging
 logger = logging.getLogger(__name__)
 
 LENGTHS = range(50, 161)  # characters: what search engines show without cutting
+TABS_AND_CARDS = ("sphinx_design.extension", "add_static_assets")
 
 
 def settle_addresses(app: Sphinx, config: Config) -> None:
@@ -99,15 +100,17 @@ def report_link(page: str) -> str:
     )
 
 
-def unplug_thebe(app: Sphinx) -> None:
-    """Disconnect sphinx-thebe and leave out its files.
+def unplug(app: Sphinx) -> None:
+    """Take out what Jupyter Book always loads and this book does not use.
 
-    It writes the address of a CDN and of a placeholder repository into the pages, and browsers
-    report that its constant THEBE_JS_URL is declared twice.
+    sphinx-thebe writes the address of a CDN and of a placeholder repository into the pages, and
+    browsers report that its constant THEBE_JS_URL is declared twice. The tabs and cards of
+    sphinx-design weigh 11 kB on every page.
     """
     for listeners in app.events.listeners.values():
         for listener in list(listeners):
-            if listener.handler.__module__ == "sphinx_thebe":
+            module, name = listener.handler.__module__, getattr(listener.handler, "__name__", "")
+            if module == "sphinx_thebe" or (module, name) == TABS_AND_CARDS:
                 app.disconnect(listener.id)
     app.registry.css_files = [
         file for file in app.registry.css_files if file[0] != "sphinx-thebe.css"
@@ -115,7 +118,7 @@ def unplug_thebe(app: Sphinx) -> None:
 
 
 def setup(app: Sphinx) -> None:
-    unplug_thebe(app)
+    unplug(app)
     app.add_config_value("page_descriptions", {}, "html")
     app.connect("config-inited", settle_addresses)
     app.connect("env-check-consistency", check_descriptions)

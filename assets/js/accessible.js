@@ -1,5 +1,5 @@
 // A box that scrolls must be reachable with the keyboard. Which boxes scroll depends on the window.
-const BOXES = "pre, div.math, mjx-container, p, div.cell_output, .highlight, .table-wrapper";
+const BOXES = "pre, .formula, p, div.cell_output, .highlight, .table-wrapper";
 
 function reachable() {
   for (const box of document.querySelectorAll(BOXES)) {
@@ -19,9 +19,8 @@ function mendTheme() {
   title?.setAttribute("aria-label", "Title page");
 }
 
-window.addEventListener("load", async () => {
+window.addEventListener("load", () => {
   mendTheme();
-  await window.MathJax?.startup?.promise;
   reachable();
 });
 window.addEventListener("resize", reachable);

@@ -46,6 +46,10 @@ def test_print_loses_no_solution(seen):
         assert solution["shown"] == solution["all"] > 0
 
 
+def test_every_formula_is_set(seen):
+    assert seen.unset == []
+
+
 def test_every_icon_has_a_picture(seen):
     assert seen.icons == []
 
@@ -53,5 +57,4 @@ def test_every_icon_has_a_picture(seen):
 def test_it_is_light(seen):
     """The page alone, and with all that a first visit fetches and the browser then keeps."""
     assert seen.html <= 50 * KILOBYTE
-    assert seen.total - seen.fonts <= 450 * KILOBYTE
-    assert seen.total <= 600 * KILOBYTE
+    assert seen.total <= 300 * KILOBYTE

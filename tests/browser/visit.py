@@ -16,7 +16,8 @@ SITE = Path(__file__).resolve().parents[2] / "_build/html"
 AXE = Path(__file__).with_name("vendor") / "axe.min.js"
 WIDE, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 
-SETTLED = "() => !window.MathJax || MathJax.startup.promise.then(() => true)"
+SETTLED = """() => !document.querySelector('script[src*="katex"]')
+  || document.documentElement.dataset.formulas === 'set'"""
 GO_DARK = "() => { document.documentElement.dataset.theme = 'dark'; document.documentElement.dataset.mode = 'dark' }"
 RUN_AXE = """async (rules) => {
   const chosen = rules.length ? {runOnly: {type: 'rule', values: rules}} : {};
@@ -45,6 +46,8 @@ SOLUTIONS = """() => [...document.querySelectorAll('.solution')].map(e => {
   const parts = [...e.querySelectorAll('p, pre, img')];
   return {all: parts.length, shown: parts.filter(p => p.checkVisibility({checkOpacity: true, checkVisibilityCSS: true})).length};
 })"""
+UNSET = """() => [...document.querySelectorAll('.math')]
+  .filter(e => !e.querySelector('.katex')).map(e => e.textContent)"""
 ICONS = """() => [...new Set([...document.querySelectorAll('.fa-solid, .fas, .fa-brands, .fa-regular')]
   .filter(e => getComputedStyle(e).getPropertyValue('--icon') === '').map(e => e.className))]"""
 
@@ -91,14 +94,11 @@ class Visit:
     phone: dict[str, Any] = field(default_factory=dict)
     solutions: dict[str, list[dict[str, int]]] = field(default_factory=dict)
     icons: list[str] = field(default_factory=list)
+    unset: list[str] = field(default_factory=list)  # formulas that stayed text
 
     @property
     def html(self) -> int:
         return self.sizes[self.name]
-
-    @property
-    def fonts(self) -> int:
-        return sum(size for address, size in self.sizes.items() if "woff" in address)
 
     @property
     def total(self) -> int:
@@ -113,7 +113,7 @@ def visit(browser: Any, site: str, name: str) -> Visit:
     page.wait_for_load_state("networkidle")
     page.add_script_tag(path=AXE)
     look(page, seen, "light", [])
-    seen.icons = page.evaluate(ICONS)
+    seen.icons, seen.unset = page.evaluate(ICONS), page.evaluate(UNSET)
     page.evaluate(GO_DARK)
     look(page, seen, "dark", ["color-contrast", "link-in-text-block"])
     page.set_viewport_size(PHONE)
