@@ -36,6 +36,7 @@ __all__: list[str] = [
     "at_most",
     "available",
     "check",
+    "checked_beta",
     "compute_dtype",
     "corrected_ema",
     "cross_entropy",
@@ -95,6 +96,7 @@ _HOME: dict[str, str] = {
     "at_most": "checks",
     "available": "backends",
     "check": "checks",
+    "checked_beta": "moments",
     "compute_dtype": "optimizer",
     "corrected_ema": "bias_correction",
     "cross_entropy": "problems",
@@ -174,6 +176,7 @@ if TYPE_CHECKING:
     from adam_tutorial.checks import within as within
     from adam_tutorial.checks import z_score as z_score
     from adam_tutorial.figures import figure as figure
+    from adam_tutorial.moments import checked_beta as checked_beta
     from adam_tutorial.moments import effective_size as effective_size
     from adam_tutorial.moments import ema as ema
     from adam_tutorial.moments import ema_weights as ema_weights

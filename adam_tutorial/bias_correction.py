@@ -10,6 +10,8 @@ makes it a weighted mean of what was seen. The error left over comes from the dr
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from adam_tutorial.moments import checked_beta
+
 
 # %% chapters/bias_correction.ipynb#bias-correction-corrected
 def corrected_ema(values: Iterable[Any], betas: Iterable[Any]) -> list[Any]:
@@ -22,7 +24,7 @@ def corrected_ema(values: Iterable[Any], betas: Iterable[Any]) -> list[Any]:
     missing: Any = 1  # the weight that is still on the zero at the start
     averages = []
     for g, beta in zip(values, betas, strict=True):
-        m = beta * m + (1 - beta) * g
+        m = checked_beta(beta) * m + (1 - beta) * g
         missing = beta * missing
         averages.append(m / (1 - missing))
     return averages
@@ -30,6 +32,7 @@ def corrected_ema(values: Iterable[Any], betas: Iterable[Any]) -> list[Any]:
 
 def drift(means: Sequence[Any], beta: Any) -> list[Any]:
     """zeta_1, zeta_2, ...: by how much E m_t differs from (1 - beta**t) E g_t, given all E g_i."""
+    checked_beta(beta)
     zetas: list[Any] = [0 * means[0]] if len(means) else []
     for t in range(2, len(means) + 1):
         delta = means[t - 1] - means[t - 2]
@@ -40,4 +43,4 @@ def drift(means: Sequence[Any], beta: Any) -> list[Any]:
 # %% chapters/bias_correction.ipynb#bias-correction-limit
 def drift_limit(beta: Any, t: int, speed: Any = 1) -> Any:
     """The largest possible |zeta_t| if the mean moves by at most `speed` a step; it is attained."""
-    return speed * (beta * (1 - beta**t) / (1 - beta) - t * beta**t)
+    return speed * (checked_beta(beta) * (1 - beta**t) / (1 - beta) - t * beta**t)

@@ -55,3 +55,17 @@ def test_drift_of_nothing_and_of_a_constant():
 def test_the_limit_is_the_drift_of_a_straight_line(beta):
     line = [Fraction(3) * k for k in range(12)]
     assert [-zeta for zeta in drift(line, beta)] == [drift_limit(beta, t, 3) for t in range(1, 13)]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda beta: corrected_ema([1.0, 2.0], [0.9, beta]),
+        lambda beta: drift([1.0, 2.0], beta),
+        lambda beta: drift_limit(beta, 3),
+    ],
+)
+@pytest.mark.parametrize("beta", [1, -0.5, float("nan")])
+def test_a_beta_out_of_range_is_named(call, beta):
+    with pytest.raises(ValueError, match="beta must be at least 0 and below 1, got"):
+        call(beta)

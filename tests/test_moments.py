@@ -83,3 +83,22 @@ def test_half_life_says_which_beta_it_needs(beta):
 def test_gain_is_the_height_of_a_filtered_wave(omega):
     wave = np.exp(1j * omega * np.arange(600))
     assert gain(0.9, omega) == pytest.approx(abs(ema(wave, 0.9)[-1]))
+
+
+BAD = [1, 1.0, -0.1, 2, float("nan"), np.array([0.5, 1.0])]
+
+
+@pytest.mark.parametrize("beta", BAD, ids=str)
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda beta: ema([1.0], beta),
+        lambda beta: ema_weights(beta, 3),
+        mean_age,
+        effective_size,
+        lambda beta: gain(beta, 1.0),
+    ],
+)
+def test_a_beta_out_of_range_is_named(function, beta):
+    with pytest.raises(ValueError, match="beta must be at least 0 and below 1, got"):
+        function(beta)
