@@ -76,4 +76,5 @@ def effective_size(beta: Any, t: int | None = None, rho: Any = 0) -> Any:
 # %% chapters/moments.ipynb#moments-gain
 def gain(beta: float, omega: float) -> float:
     """What the average leaves of the height of a wave of frequency omega, in radians per step."""
-    return (1 - checked_beta(beta)) / math.sqrt(1 - 2 * beta * math.cos(omega) + beta * beta)
+    checked_beta(beta)
+    return (1 - beta) / math.sqrt(1 - 2 * beta * math.cos(omega) + beta * beta)
