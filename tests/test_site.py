@@ -111,7 +111,13 @@ def test_it_has_a_title_and_a_description(name):
     assert page(name).meta["og:title"] in page(name).title
 
 
-@pytest.mark.parametrize("name", TEXTS)
+@pytest.mark.parametrize("name", pages())
+def test_every_page_has_a_description(name):
+    assert len(page(name).meta["description"]) >= 30
+    assert page(name).meta["og:url"] == HOME.page(name.removesuffix(".html"))
+
+
+@pytest.mark.parametrize("name", [name for name in pages() if name != "search.html"])
 def test_a_mistake_can_be_reported(name):
     reports = [
         link for link in page(name).links if link.startswith(f"{HOME.url}/issues/new?title=")

@@ -15,7 +15,6 @@ from pathlib import Path
 
 import nbformat
 from docutils import nodes
-from docutils.parsers.rst import directives
 from sphinx.application import Sphinx
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
@@ -81,7 +80,6 @@ class CellFigure(SphinxDirective):
 
     required_arguments = 1
     has_content = True
-    option_spec = {"class": directives.class_option}
 
     def run(self) -> list[nodes.Node]:
         chapter, _, cell_id = self.arguments[0].partition("#")

@@ -58,20 +58,21 @@ def describe(
     app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None
 ) -> None:
     """Add the description to the head of the page, and the link for mistakes below its text."""
-    if doctree is None:  # a page without a source of its own: search, index, source code
-        return
-    text = app.config.page_descriptions.get(page, "")
+    book, title = app.config.html_title or app.config.project, str(context.get("title", page.capitalize()))
+    # search and source code have no page of their own to be described in the configuration
+    text = app.config.page_descriptions.get(page, f"{title}, a page of the book {book}.")
     context["metatags"] = context.get("metatags", "") + metatags(
         {
             "description": text,
-            "og:title": app.env.titles[page].astext(),
+            "og:title": app.env.titles[page].astext() if page in app.env.titles else title,
             "og:description": text,
             "og:type": "article",
-            "og:site_name": app.config.html_title or app.config.project,
+            "og:site_name": book,
             "og:url": repository.read().page(page),
         }
     )
-    context["body"] = mended(context.get("body", "")) + report_link(page)
+    if "body" in context:  # the search page makes its own
+        context["body"] = mended(context["body"]) + report_link(page)
 
 
 def metatags(values: dict[str, str]) -> str:
