@@ -58,7 +58,10 @@ def describe(
     app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None
 ) -> None:
     """Add the description to the head of the page, and the link for mistakes below its text."""
-    book, title = app.config.html_title or app.config.project, str(context.get("title", page.capitalize()))
+    book, title = (
+        app.config.html_title or app.config.project,
+        str(context.get("title", page.capitalize())),
+    )
     # search and source code have no page of their own to be described in the configuration
     text = app.config.page_descriptions.get(page, f"{title}, a page of the book {book}.")
     context["metatags"] = context.get("metatags", "") + metatags(
