@@ -6,8 +6,9 @@ failed=()
 for notebook in "$1"/*.ipynb; do
   empty=$(mktemp -d)
   echo "::group::$notebook"
-  (cd "$empty" && jupyter nbconvert --to notebook --execute --output-dir "$empty" \
-    --ExecutePreprocessor.timeout=600 "$notebook") || failed+=("$(basename "$notebook")")
+  cp "$notebook" "$empty" # nbconvert runs a notebook in the folder where it lies
+  (cd "$empty" && jupyter nbconvert --to notebook --execute --inplace \
+    --ExecutePreprocessor.timeout=600 "$(basename "$notebook")") || failed+=("$(basename "$notebook")")
   echo "::endgroup::"
 done
 
