@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import nbformat
 import pytest
 import yaml
 
@@ -160,3 +161,14 @@ def test_the_api_page_follows_the_reading_order():
     text = (ROOT / "api.md").read_text(encoding="utf-8")
     shown = re.findall(r"automodule:: adam_tutorial\.(\w+)", text)
     assert shown == [module.name for module in tangle.read_modules(ROOT)]
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_every_cell_that_is_to_be_folded_is_folded(name):
+    """The link to the module must not stand between a cell and its fold."""
+    chapter = nbformat.read(ROOT / f"chapters/{name}.ipynb", as_version=4)
+    tagged = [cell for cell in chapter.cells if "hide-input" in cell.metadata.get("tags", [])]
+    text = (SITE / f"chapters/{name}.html").read_text(encoding="utf-8")
+    assert len(re.findall(r'<details class="[^"]*above-input', text)) == len(tagged)
+    exported = [cell for cell in chapter.cells if tangle.exported(cell)]
+    assert text.count('<p class="exported-to">') == len(exported)

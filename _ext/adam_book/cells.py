@@ -12,10 +12,12 @@ import ast
 import base64
 import posixpath
 from pathlib import Path
+from typing import Any
 
 import nbformat
 from docutils import nodes
 from sphinx.application import Sphinx
+from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 from tangle import exported
@@ -32,7 +34,7 @@ def is_chapter(app: Sphinx, document: str) -> bool:
 
 
 def mark_cells(app: Sphinx, doctree: nodes.document) -> None:
-    """Give each code cell its id as anchor, and exported code a link to its module."""
+    """Give each code cell its id as anchor, and note which module its code is part of."""
     if not is_chapter(app, app.env.docname):
         return
     cells = read(Path(app.env.doc2path(app.env.docname)))
@@ -43,7 +45,7 @@ def mark_cells(app: Sphinx, doctree: nodes.document) -> None:
             cell = cells[node["cell_index"]]
             anchor(node, cell["id"], taken)
             if module := exported(cell):
-                node.insert(0, module_link(app, module, cell["source"]))
+                node["module"], node["first_name"] = module, first_public_name(cell["source"])
 
 
 def anchor(node: nodes.Element, cell_id: str, taken: set[str]) -> None:
@@ -56,14 +58,27 @@ def anchor(node: nodes.Element, cell_id: str, taken: set[str]) -> None:
         taken.add(cell_id)
 
 
-def module_link(app: Sphinx, module: str, source: str) -> nodes.paragraph:
-    """A line above an exported cell: the module its code is part of, linked to that code."""
-    file = f"adam_tutorial/{module}.py"
-    page = f"_modules/adam_tutorial/{module}"
-    address = posixpath.relpath(page, posixpath.dirname(app.env.docname)) + ".html"
-    public = first_public_name(source)
-    link = nodes.reference("", file, refuri=f"{address}#{public}" if public else address)
-    return nodes.paragraph("", "Part of ", link, classes=["exported-to"])
+class ModuleLinks(SphinxPostTransform):
+    """A line above each exported cell: the module that its code is part of, linked to that code.
+
+    It comes after MyST-NB has folded what is to be folded (its priority is 199): a fold must find
+    the code as the first thing in the cell.
+    """
+
+    default_priority = 250
+    formats = ("html",)
+
+    def run(self, **options: Any) -> None:
+        for node in list(self.document.findall(nodes.container)):
+            if node.get("module"):
+                node.insert(0, self.link(node["module"], node["first_name"]))
+
+    def link(self, module: str, public: str | None) -> nodes.paragraph:
+        page = f"_modules/adam_tutorial/{module}"
+        address = posixpath.relpath(page, posixpath.dirname(self.env.docname)) + ".html"
+        target = f"{address}#{public}" if public else address
+        link = nodes.reference("", f"adam_tutorial/{module}.py", refuri=target)
+        return nodes.paragraph("", "Part of ", link, classes=["exported-to"])
 
 
 def first_public_name(source: str) -> str | None:
@@ -121,4 +136,5 @@ def figure_of(path: Path, cell_id: str) -> tuple[bytes, str] | None:
 
 def setup(app: Sphinx) -> None:
     app.add_directive("cell-figure", CellFigure)
+    app.add_post_transform(ModuleLinks)
     app.connect("doctree-read", mark_cells)
