@@ -13,7 +13,9 @@ import adam_tutorial
 
 ROOT = Path(__file__).resolve().parents[1]
 HEAVY = ("cupy", "torch", "numba", "matplotlib", "dask", "sklearn")
-MODULES = sorted(path.stem for path in Path(adam_tutorial.__file__).parent.glob("[!_]*.py"))
+MADE = sorted(path.stem for path in Path(adam_tutorial.__file__).parent.glob("[!_]*.py"))
+OPTIONAL = adam_tutorial._OPTIONAL  # modules that may load what the package must not
+MODULES = [name for name in MADE if name not in OPTIONAL]
 
 
 def imported_by(code: str) -> set[str]:
@@ -66,6 +68,12 @@ def test_a_module_is_an_attribute_of_the_package(module: str) -> None:
 
 def test_dir_lists_the_public_names_and_the_modules() -> None:
     assert {*adam_tutorial.__all__, *MODULES, "__version__"} <= set(dir(adam_tutorial))
+
+
+def test_optional_modules_are_no_part_of_the_public_names() -> None:
+    assert OPTIONAL == ["torch_adapter"] and set(OPTIONAL) <= set(MADE)
+    homes = {adam_tutorial._HOME[name] for name in adam_tutorial.__all__}
+    assert homes.isdisjoint(OPTIONAL)
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:

@@ -31,7 +31,7 @@ import nbformat
 import yaml  # type: ignore[import-untyped]
 
 PACKAGE = "adam_tutorial"
-OPTIONAL: frozenset[str] = frozenset()  # modules that need more than NumPy: not in __all__
+OPTIONAL = frozenset({"torch_adapter"})  # modules that need more than NumPy: not in __all__
 LAZY = {("optimizer", "executors")}  # (importer, imported): inside a function, in any order
 
 HEADER = "# Generated from {} by tools/tangle.py: edit the chapter, then run make tangle."
