@@ -12,18 +12,36 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 __all__: list[str] = [
+    "ARITHMETIC",
     "Adam",
     "AdamHat",
     "Array",
+    "AsWritten",
+    "COMPARISONS",
+    "COMPILE_AFTER",
+    "COMPILE_SIZE",
     "CheckFailed",
+    "CpuLeaf",
+    "Dialect",
     "Digits",
     "DriftingTarget",
+    "Equation",
     "Evidence",
+    "Expr",
+    "GpuLeaf",
+    "HalfLeaf",
     "Hooks",
     "KINDS",
+    "Kernel",
     "Leaves",
+    "MasterWeights",
+    "OPTIONS",
     "Optimizer",
+    "PARALLEL",
+    "Plan",
+    "Program",
     "Ravine",
+    "Recorder",
     "Rosenbrock",
     "SGD",
     "SLICE",
@@ -31,102 +49,194 @@ __all__: list[str] = [
     "Schedule",
     "SparseFeatures",
     "State",
+    "Symbol",
+    "TraceError",
     "Tree",
+    "Wrapper",
     "asarray",
+    "asked",
     "at_most",
     "available",
+    "bytes_per_parameter",
+    "c_source",
     "check",
+    "check_leaf",
     "checked_beta",
+    "compiled",
     "compute_dtype",
+    "constants_of",
     "corrected_ema",
     "cross_entropy",
     "cross_entropy_grad",
+    "cuda",
     "default",
     "describe",
     "digits",
     "drift",
     "drift_limit",
     "effective_size",
+    "elementwise",
     "ema",
     "ema_weights",
     "equal",
+    "equation",
+    "explain",
     "figure",
     "gain",
+    "get_threads",
+    "gpu_problem",
     "half_life",
+    "host",
+    "in_parts",
+    "javascript",
+    "kernel_source",
+    "keywords",
     "leaves",
     "log_softmax",
     "map_leaves",
     "matched",
     "mean_age",
+    "measured",
+    "memory_owner",
+    "memory_span",
     "narrow",
+    "numba_missing",
     "of",
+    "pack",
+    "packed_alike",
     "paths",
+    "program_of",
     "rebuild",
+    "refuse_capture",
+    "replay",
     "same_bits",
+    "scalar_python",
+    "set_threads",
+    "slots_of",
+    "symbolic",
     "to",
     "trace",
+    "unknown_keyword",
     "validated",
+    "vector_of",
     "widen",
+    "with_buffers",
     "within",
     "z_score",
 ]
 
 _HOME: dict[str, str] = {
+    "ARITHMETIC": "tracing",
     "Adam": "adam",
     "AdamHat": "adam",
     "Array": "trees",
+    "AsWritten": "executors",
+    "COMPARISONS": "tracing",
+    "COMPILE_AFTER": "executors",
+    "COMPILE_SIZE": "executors",
     "CheckFailed": "checks",
+    "CpuLeaf": "executors",
+    "Dialect": "dialects",
     "Digits": "problems",
     "DriftingTarget": "problems",
+    "Equation": "dialects",
     "Evidence": "checks",
+    "Expr": "tracing",
+    "GpuLeaf": "kernels",
+    "HalfLeaf": "executors",
     "Hooks": "optimizer",
     "KINDS": "checks",
+    "Kernel": "dialects",
     "Leaves": "optimizer",
+    "MasterWeights": "precision",
+    "OPTIONS": "kernels",
     "Optimizer": "optimizer",
+    "PARALLEL": "executors",
+    "Plan": "executors",
+    "Program": "tracing",
     "Ravine": "problems",
+    "Recorder": "tracing",
     "Rosenbrock": "problems",
     "SGD": "sgd",
-    "SLICE": "optimizer",
+    "SLICE": "executors",
     "Saddle": "problems",
     "Schedule": "optimizer",
     "SparseFeatures": "problems",
     "State": "optimizer",
+    "Symbol": "tracing",
+    "TorchOptimizer": "torch_adapter",
+    "TraceError": "tracing",
     "Tree": "trees",
+    "Wrapper": "precision",
+    "array_view": "torch_adapter",
     "asarray": "backends",
+    "asked": "optimizer",
     "at_most": "checks",
     "available": "backends",
+    "bytes_per_parameter": "roofline",
+    "c_source": "dialects",
     "check": "checks",
+    "check_leaf": "optimizer",
     "checked_beta": "moments",
+    "compiled": "executors",
     "compute_dtype": "optimizer",
+    "constants_of": "dialects",
     "corrected_ema": "bias_correction",
     "cross_entropy": "problems",
     "cross_entropy_grad": "problems",
+    "cuda": "dialects",
     "default": "backends",
     "describe": "backends",
     "digits": "problems",
     "drift": "bias_correction",
     "drift_limit": "bias_correction",
     "effective_size": "moments",
+    "elementwise": "kernels",
     "ema": "moments",
     "ema_weights": "moments",
     "equal": "checks",
+    "equation": "dialects",
+    "explain": "executors",
     "figure": "figures",
     "gain": "moments",
+    "get_threads": "executors",
+    "gpu_problem": "backends",
     "half_life": "moments",
+    "host": "dialects",
+    "in_parts": "executors",
+    "javascript": "dialects",
+    "kernel_source": "kernels",
+    "keywords": "optimizer",
     "leaves": "trees",
     "log_softmax": "problems",
     "map_leaves": "trees",
     "matched": "trees",
     "mean_age": "moments",
+    "measured": "roofline",
+    "memory_owner": "optimizer",
+    "memory_span": "optimizer",
     "narrow": "optimizer",
+    "numba_missing": "executors",
     "of": "backends",
+    "pack": "packing",
+    "packed_alike": "executors",
     "paths": "trees",
+    "program_of": "tracing",
     "rebuild": "trees",
+    "refuse_capture": "kernels",
+    "replay": "executors",
     "same_bits": "checks",
+    "scalar_python": "dialects",
+    "set_threads": "executors",
+    "slots_of": "optimizer",
+    "symbolic": "dialects",
     "to": "backends",
     "trace": "problems",
+    "unknown_keyword": "optimizer",
     "validated": "optimizer",
+    "vector_of": "packing",
     "widen": "optimizer",
+    "with_buffers": "dialects",
     "within": "checks",
     "z_score": "checks",
 }
@@ -135,25 +245,40 @@ _MODULES: list[str] = [
     "backends",
     "bias_correction",
     "checks",
+    "dialects",
+    "executors",
     "figures",
+    "kernels",
     "moments",
     "optimizer",
+    "packing",
+    "precision",
     "problems",
+    "roofline",
     "sgd",
+    "tracing",
     "trees",
 ]
-_OPTIONAL: list[str] = []
+_OPTIONAL: list[str] = ["torch_adapter"]
 
 if TYPE_CHECKING:
     from adam_tutorial import adam as adam
     from adam_tutorial import backends as backends
     from adam_tutorial import bias_correction as bias_correction
     from adam_tutorial import checks as checks
+    from adam_tutorial import dialects as dialects
+    from adam_tutorial import executors as executors
     from adam_tutorial import figures as figures
+    from adam_tutorial import kernels as kernels
     from adam_tutorial import moments as moments
     from adam_tutorial import optimizer as optimizer
+    from adam_tutorial import packing as packing
+    from adam_tutorial import precision as precision
     from adam_tutorial import problems as problems
+    from adam_tutorial import roofline as roofline
     from adam_tutorial import sgd as sgd
+    from adam_tutorial import torch_adapter as torch_adapter
+    from adam_tutorial import tracing as tracing
     from adam_tutorial import trees as trees
     from adam_tutorial.adam import Adam as Adam
     from adam_tutorial.adam import AdamHat as AdamHat
@@ -161,6 +286,7 @@ if TYPE_CHECKING:
     from adam_tutorial.backends import available as available
     from adam_tutorial.backends import default as default
     from adam_tutorial.backends import describe as describe
+    from adam_tutorial.backends import gpu_problem as gpu_problem
     from adam_tutorial.backends import of as of
     from adam_tutorial.backends import to as to
     from adam_tutorial.bias_correction import corrected_ema as corrected_ema
@@ -175,7 +301,40 @@ if TYPE_CHECKING:
     from adam_tutorial.checks import same_bits as same_bits
     from adam_tutorial.checks import within as within
     from adam_tutorial.checks import z_score as z_score
+    from adam_tutorial.dialects import Dialect as Dialect
+    from adam_tutorial.dialects import Equation as Equation
+    from adam_tutorial.dialects import Kernel as Kernel
+    from adam_tutorial.dialects import c_source as c_source
+    from adam_tutorial.dialects import constants_of as constants_of
+    from adam_tutorial.dialects import cuda as cuda
+    from adam_tutorial.dialects import equation as equation
+    from adam_tutorial.dialects import host as host
+    from adam_tutorial.dialects import javascript as javascript
+    from adam_tutorial.dialects import scalar_python as scalar_python
+    from adam_tutorial.dialects import symbolic as symbolic
+    from adam_tutorial.dialects import with_buffers as with_buffers
+    from adam_tutorial.executors import COMPILE_AFTER as COMPILE_AFTER
+    from adam_tutorial.executors import COMPILE_SIZE as COMPILE_SIZE
+    from adam_tutorial.executors import PARALLEL as PARALLEL
+    from adam_tutorial.executors import SLICE as SLICE
+    from adam_tutorial.executors import AsWritten as AsWritten
+    from adam_tutorial.executors import CpuLeaf as CpuLeaf
+    from adam_tutorial.executors import HalfLeaf as HalfLeaf
+    from adam_tutorial.executors import Plan as Plan
+    from adam_tutorial.executors import compiled as compiled
+    from adam_tutorial.executors import explain as explain
+    from adam_tutorial.executors import get_threads as get_threads
+    from adam_tutorial.executors import in_parts as in_parts
+    from adam_tutorial.executors import numba_missing as numba_missing
+    from adam_tutorial.executors import packed_alike as packed_alike
+    from adam_tutorial.executors import replay as replay
+    from adam_tutorial.executors import set_threads as set_threads
     from adam_tutorial.figures import figure as figure
+    from adam_tutorial.kernels import OPTIONS as OPTIONS
+    from adam_tutorial.kernels import GpuLeaf as GpuLeaf
+    from adam_tutorial.kernels import elementwise as elementwise
+    from adam_tutorial.kernels import kernel_source as kernel_source
+    from adam_tutorial.kernels import refuse_capture as refuse_capture
     from adam_tutorial.moments import checked_beta as checked_beta
     from adam_tutorial.moments import effective_size as effective_size
     from adam_tutorial.moments import ema as ema
@@ -183,16 +342,26 @@ if TYPE_CHECKING:
     from adam_tutorial.moments import gain as gain
     from adam_tutorial.moments import half_life as half_life
     from adam_tutorial.moments import mean_age as mean_age
-    from adam_tutorial.optimizer import SLICE as SLICE
     from adam_tutorial.optimizer import Hooks as Hooks
     from adam_tutorial.optimizer import Leaves as Leaves
     from adam_tutorial.optimizer import Optimizer as Optimizer
     from adam_tutorial.optimizer import Schedule as Schedule
     from adam_tutorial.optimizer import State as State
+    from adam_tutorial.optimizer import asked as asked
+    from adam_tutorial.optimizer import check_leaf as check_leaf
     from adam_tutorial.optimizer import compute_dtype as compute_dtype
+    from adam_tutorial.optimizer import keywords as keywords
+    from adam_tutorial.optimizer import memory_owner as memory_owner
+    from adam_tutorial.optimizer import memory_span as memory_span
     from adam_tutorial.optimizer import narrow as narrow
+    from adam_tutorial.optimizer import slots_of as slots_of
+    from adam_tutorial.optimizer import unknown_keyword as unknown_keyword
     from adam_tutorial.optimizer import validated as validated
     from adam_tutorial.optimizer import widen as widen
+    from adam_tutorial.packing import pack as pack
+    from adam_tutorial.packing import vector_of as vector_of
+    from adam_tutorial.precision import MasterWeights as MasterWeights
+    from adam_tutorial.precision import Wrapper as Wrapper
     from adam_tutorial.problems import Digits as Digits
     from adam_tutorial.problems import DriftingTarget as DriftingTarget
     from adam_tutorial.problems import Ravine as Ravine
@@ -204,7 +373,19 @@ if TYPE_CHECKING:
     from adam_tutorial.problems import digits as digits
     from adam_tutorial.problems import log_softmax as log_softmax
     from adam_tutorial.problems import trace as trace
+    from adam_tutorial.roofline import bytes_per_parameter as bytes_per_parameter
+    from adam_tutorial.roofline import measured as measured
     from adam_tutorial.sgd import SGD as SGD
+    from adam_tutorial.torch_adapter import TorchOptimizer as TorchOptimizer
+    from adam_tutorial.torch_adapter import array_view as array_view
+    from adam_tutorial.tracing import ARITHMETIC as ARITHMETIC
+    from adam_tutorial.tracing import COMPARISONS as COMPARISONS
+    from adam_tutorial.tracing import Expr as Expr
+    from adam_tutorial.tracing import Program as Program
+    from adam_tutorial.tracing import Recorder as Recorder
+    from adam_tutorial.tracing import Symbol as Symbol
+    from adam_tutorial.tracing import TraceError as TraceError
+    from adam_tutorial.tracing import program_of as program_of
     from adam_tutorial.trees import Array as Array
     from adam_tutorial.trees import Tree as Tree
     from adam_tutorial.trees import leaves as leaves

@@ -20,16 +20,30 @@ _CHOICE = "ADAM_TUTORIAL_BACKEND"  # the environment variable that overrules def
 
 def available() -> tuple[str, ...]:
     """The backends that work on this machine: "numpy", and "cupy" where a GPU answers."""
-    return ("numpy", "cupy") if _gpu_answers() else ("numpy",)
+    return ("numpy",) if gpu_problem() else ("numpy", "cupy")
 
 
-def _gpu_answers() -> bool:
+def gpu_problem() -> str:
+    """Why no GPU answers, in a few words; "" where one does."""
     if importlib.util.find_spec("cupy") is None:
-        return False
+        return "CuPy is not installed"
     try:
-        return bool(importlib.import_module("cupy").cuda.is_available())
-    except Exception:  # a broken CUDA install raises many kinds, and all of them mean no
-        return False
+        cuda = importlib.import_module("cupy").cuda
+        return "" if cuda.is_available() else "CuPy finds no NVIDIA GPU"
+    except Exception as problem:  # a broken CUDA install raises many kinds, and all of them mean no
+        return _driver_problem() or f"CuPy does not work ({problem})"
+
+
+def _driver_problem() -> str:
+    """What is wrong between driver and CuPy, where their versions tell; else ""."""
+    try:
+        runtime = importlib.import_module("cupy").cuda.runtime
+        driver, wheel = runtime.driverGetVersion() // 1000, runtime.runtimeGetVersion() // 1000
+    except Exception:
+        return ""
+    if driver == 0:
+        return "there is no NVIDIA driver"
+    return f"CuPy is made for CUDA {wheel}, the driver for CUDA {driver}" if driver < wheel else ""
 
 
 def default() -> str:
@@ -85,8 +99,8 @@ def _usable(backend: str, where: str) -> str:
         raise ValueError(f'{where} must be "numpy" or "cupy", not {backend!r}')
     if backend not in available():
         raise RuntimeError(
-            f"{where} is cupy, and no GPU answers here. On a machine with an NVIDIA GPU, install "
-            'CuPy for its CUDA version: pip install "adam-tutorial[cuda12]" or "[cuda13]".'
+            f"{where} is cupy, and no GPU answers here: {gpu_problem()}. On a machine with an NVIDIA "
+            'GPU, install CuPy for its CUDA version: pip install "adam-tutorial[cuda12]" or "[cuda13]".'
         )
     return backend
 

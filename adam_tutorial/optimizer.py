@@ -4,7 +4,7 @@ A subclass states its hyper-parameters as frozen fields, names its slots (the ar
 for each parameter) and writes its `rule` on plain values. Everything else is here, once:
 
 - `update` is the equation: it takes values and returns new ones.
-- `step` is the fast path: the same rule on cache-sized slices, in place, with the same bits.
+- `step` is the fast path: in place, with the same bits, by the fastest executor there is.
 
 All arrays are checked before the first is written, so a refusal changes nothing. No code here
 asks for a backend: `np.sqrt` goes where the array it is given lives.
@@ -12,11 +12,14 @@ asks for a backend: `np.sqrt` goes where the array it is given lives.
 
 # Generated from chapters/descent.ipynb by tools/tangle.py: edit the chapter, then run make tangle.
 
+import importlib
+import inspect
 import math
 import reprlib
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
+from functools import cache
 from typing import Any, ClassVar
 
 import numpy as np
@@ -78,6 +81,10 @@ def validated(name: str, value: Any, where: str = "") -> float:
     return number
 
 
+def _is_schedule(method: Any, f: Any) -> bool:
+    return callable(getattr(method, f.name)) and f.type in (Schedule, "Schedule")
+
+
 # %% chapters/descent.ipynb#optimizer-dtype
 def _is_half(dtype: Any) -> bool:
     return dtype.itemsize == 2 and dtype.name in ("float16", "bfloat16")  # the name is slow to ask
@@ -105,21 +112,23 @@ class Hooks:
     """What a method states: its fields, its slots, its rule; and the hooks that it may replace."""
 
     slots: ClassVar[tuple[str, ...]] = ()  # names of the arrays remembered for each parameter
-    elementwise: ClassVar[bool] = True  # False: the rule needs a whole leaf at once
+    elementwise: ClassVar[bool] = True  # False: the rule needs a whole leaf
     rule: ClassVar[Callable[..., tuple[Any, ...]]]
+    _hyper: ClassVar[tuple[dict[str, float], dict[str, Callable[[int], float]]]]
 
     def __post_init__(self) -> None:
-        for f in fields(self):
-            value = getattr(self, f.name)
-            if not (callable(value) and f.type in (Schedule, "Schedule")):
-                object.__setattr__(self, f.name, validated(f.name, value))
+        schedules = {f.name: getattr(self, f.name) for f in fields(self) if _is_schedule(self, f)}
+        names = [f.name for f in fields(self) if f.name not in schedules]
+        fixed = {name: validated(name, getattr(self, name)) for name in names}
+        for name, value in {**fixed, "_hyper": (fixed, schedules)}.items():
+            object.__setattr__(self, name, value)
 
     def hyper(self, t: int) -> dict[str, float]:
         """The hyper-parameters of step t as Python floats; a schedule is called with t."""
-        now: dict[str, float] = {"t": t}
-        for f in fields(self):
-            value = getattr(self, f.name)
-            now[f.name] = validated(f.name, value(t), f" at step {t}") if callable(value) else value
+        fixed, schedules = self._hyper
+        now = {"t": t, **fixed}
+        for name, schedule in schedules.items():
+            now[name] = validated(name, schedule(t), f" at step {t}")
         return now
 
     def init_leaf(self, theta: Array) -> tuple[Array, ...]:
@@ -134,14 +143,13 @@ class Hooks:
     def metric(self, state: State) -> Tree | float:
         """The diagonal of H in theta -> theta - H**-1 (direction), for the step that made `state`.
 
-        For gradient descent the direction is g and H = 1 / lr, a float that stands for all
-        coordinates. A method that divides by a root has a tree of arrays.
-        """
+        For gradient descent the direction is g and H = 1 / lr, one float for all coordinates. A
+        method that divides by a root has a tree of arrays."""
         return 1.0
 
 
 # %% chapters/descent.ipynb#optimizer-leaf-checks
-def _check_leaf(path: str, leaf: Any) -> None:
+def check_leaf(path: str, leaf: Any) -> None:
     """A leaf is a floating array of a plain type; a subclass may give `*` another meaning."""
     if isinstance(leaf, np.generic) or not hasattr(leaf, "__array_ufunc__"):
         raise TypeError(
@@ -163,7 +171,7 @@ def _check_leaf(path: str, leaf: Any) -> None:
 # %% chapters/descent.ipynb#optimizer-gradient-checks
 def _check_gradient(path: str, theta: Array, g: Any) -> None:
     """A gradient has its parameter's shape, device and dtype (float32 also fits half precision)."""
-    _check_leaf(f"the gradient of {path}", g)
+    check_leaf(f"the gradient of {path}", g)
     if g.shape != theta.shape:
         raise ValueError(
             f"{path}: the gradient has shape {g.shape}, the parameter {theta.shape}."
@@ -178,8 +186,13 @@ def _check_gradient(path: str, theta: Array, g: Any) -> None:
     if g.dtype not in (theta.dtype, compute_dtype(theta.dtype)):
         raise TypeError(
             f"{path}: the gradient is {g.dtype}, the parameter {theta.dtype}. Convert it with "
-            f"g.astype(np.{compute_dtype(theta.dtype)}). Nothing was changed."
+            f"g.astype({_written(compute_dtype(theta.dtype))}). Nothing was changed."
         )
+
+
+def _written(dtype: Any) -> str:
+    """A dtype as one writes it in a program."""
+    return f"np.{dtype}" if dtype.isnative else repr(dtype.str)
 
 
 def _home(array: Array) -> str:
@@ -189,7 +202,7 @@ def _home(array: Array) -> str:
 
 
 # %% chapters/descent.ipynb#optimizer-memory
-def _span(array: Array) -> tuple[int, int] | None:
+def memory_span(array: Array) -> tuple[int, int] | None:
     """The addresses of an array's first byte and past its last, or None where it has none."""
     view = getattr(array, "__cuda_array_interface__", None) or getattr(
         array, "__array_interface__", None
@@ -202,7 +215,7 @@ def _span(array: Array) -> tuple[int, int] | None:
     return low, high + array.dtype.itemsize
 
 
-def _owner(array: Any) -> Any:
+def memory_owner(array: Any) -> Any:
     """The object whose memory a view looks at: the array itself where it owns its memory."""
     while (base := getattr(array, "base", None)) is not None:
         array = base
@@ -212,7 +225,7 @@ def _owner(array: Any) -> Any:
 # %% chapters/descent.ipynb#optimizer-layout
 def _owns(owner: Any) -> bool:
     """Whether NumPy itself allocated this memory. Memory borrowed from others has no single owner."""
-    return isinstance(owner, np.ndarray) and owner.flags.owndata
+    return type(owner) is np.ndarray and owner.flags.owndata
 
 
 def _is_contiguous(array: Array) -> bool:
@@ -247,10 +260,21 @@ def _refuse_overlap(spans: list[tuple[tuple[int, int], str]]) -> None:
             )
 
 
+def _after(tree: Tree, arrays: list[Array], at: int) -> int:
+    """Where `arrays` goes on after the leaves of `tree`, which must stand there from `at`; else -1."""
+    if 0 <= at < len(arrays) and tree is arrays[at]:
+        return at + 1
+    if not isinstance(tree, (dict, list, tuple)):
+        return -1
+    for branch in tree.values() if isinstance(tree, dict) else tree:
+        at = _after(branch, arrays, at)
+    return at
+
+
 def _spans(names: list[str], arrays: list[Array]) -> list[tuple[tuple[int, int], str]]:
     """Address ranges in order; a view with gaps may share its range honestly, and is left out."""
     spans = [
-        (_span(array), name)
+        (memory_span(array), name)
         for name, array in zip(names, arrays, strict=True)
         if _is_contiguous(array)
     ]
@@ -261,34 +285,34 @@ def _spans(names: list[str], arrays: list[Array]) -> list[tuple[tuple[int, int],
 class _Targets:
     """The arrays a step writes: checked once, and trusted while they are the same objects."""
 
-    def __init__(self, names: list[str], arrays: list[Array], checked_for: object) -> None:
-        for name, array in zip(names, arrays, strict=True):
+    def __init__(self, method: Hooks, params: Tree, state: State) -> None:
+        names, self.thetas = paths(params), leaves(params)
+        held = slots_of(method, params, state)
+        _check_leaves(method, names, self.thetas, held)
+        self.method, self.rows = method, [list(row) for row in zip(self.thetas, *held, strict=True)]
+        self.arrays = [*self.thetas, *(array for column in held for array in column)]
+        self.names = [
+            *names,
+            *(f"state.{slot} of {name}" for slot in method.slots for name in names),
+        ]
+        for name, array in zip(self.names, self.arrays, strict=True):
             _check_contiguous(name, array)
             _check_writable(name, array)
-        self.names, self.arrays, self.checked_for = names, arrays, checked_for
-        owners = [_owner(array) for array in arrays]
+        owners = [memory_owner(array) for array in self.arrays]
         self.owners = {id(owner) for owner in owners} if all(map(_owns, owners)) else None
-        self.spans = _spans(names, arrays)
+        self.spans = _spans(self.names, self.arrays)
         self.starts = [low for (low, _), _ in self.spans]
         _refuse_overlap(self.spans)
-
-    def are(self, arrays: list[Array]) -> bool:
-        """Whether these are the arrays that were checked (a flag may have changed since)."""
-        if len(arrays) != len(self.arrays):
-            return False
-        for name, old, new in zip(self.names, self.arrays, arrays, strict=True):
-            if old is not new:
-                return False
-            _check_writable(name, new)
-        return True
+        self.plan: Any = None  # who runs the step on each leaf
 
     def refuse_shared(self, gs: list[Array]) -> None:
         """A gradient must not lie in memory that the step is about to write."""
         for name, g in zip(self.names, gs, strict=False):  # the parameters' names come first
-            owner = _owner(g)
-            if self.owners is not None and _owns(owner) and id(owner) not in self.owners:
-                continue  # two owners of memory never share it; asking for addresses is slow
-            span = _span(g)
+            owner = g if type(g) is np.ndarray and g.base is None else memory_owner(g)
+            # two owners of memory never share it, and asking for addresses is slow
+            if self.owners is not None and id(owner) not in self.owners and _owns(owner):
+                continue
+            span = memory_span(g)
             # the targets are sorted and disjoint: only the last that begins before g ends can reach g
             at = bisect_left(self.starts, span[1]) - 1 if span else -1
             if span and at >= 0 and self.spans[at][0][1] > span[0]:
@@ -299,40 +323,40 @@ class _Targets:
 
 
 # %% chapters/descent.ipynb#optimizer-leaf
-SLICE = 2**15  # elements: small enough for the cache, large enough to hide the cost of a call
-
-
 class Leaves(Hooks):
-    """The rule on one leaf: on whole arrays, and in place on slices."""
+    """The rule on one leaf: its new values, or the same written in place."""
 
     def update_leaf(
         self, theta: Array, g: Array, held: Sequence[Array], values: dict[str, float]
     ) -> tuple[Array, ...]:
         """The rule's new (theta, *slots), in the dtypes of the old."""
-        new = self.rule(widen(theta), widen(g), *held, **values)
-        old = (theta, *held)
+        old, new = (theta, *held), self.rule(widen(theta), widen(g), *held, **values)
+        _check_results(self, old, new)
         return tuple(narrow(b, a.dtype) for a, b in zip(old, new, strict=True))
 
     def step_leaf(
         self, theta: Array, g: Array, held: Sequence[Array], values: dict[str, float]
     ) -> None:
-        """The same numbers in place. Slices keep NumPy's temporaries in the cache."""
-        if not (self.elementwise and isinstance(theta, np.ndarray) and theta.size > SLICE):
-            _write((theta, *held), self.update_leaf(theta, g, held, values))
-            return
-        flat = [array.reshape(-1) for array in (theta, g, *held)]
-        for start in range(0, theta.size, SLICE):
-            here, g_here, *held_here = (array[start : start + SLICE] for array in flat)
-            _write((here, *held_here), self.update_leaf(here, g_here, held_here, values))
+        """The same numbers in place. This runs where no faster executor can."""
+        new = self.update_leaf(theta, g, held, values)
+        for target, value in zip((theta, *held), new, strict=True):
+            target[...] = value
 
 
-def _write(old: Sequence[Array], new: Sequence[Array]) -> None:
-    for target, value in zip(old, new, strict=True):
-        target[...] = value
+def _check_results(method: Hooks, old: tuple[Array, ...], new: Any) -> None:
+    """A rule returns a tuple of arrays that are shaped as theta and the slots were."""
+    found = (
+        [getattr(a, "shape", None) for a in new] if isinstance(new, tuple) else type(new).__name__
+    )
+    if found != [array.shape for array in old]:
+        raise TypeError(
+            f"{type(method).__name__}.rule must return a tuple of ({', '.join(['theta', *method.slots])}), "
+            f"arrays of shape {old[0].shape}; it returned {found}."
+        )
 
 
 # %% chapters/descent.ipynb#optimizer-gather
-def _slots_of(optimizer: Hooks, params: Tree, state: State) -> list[list[Array]]:
+def slots_of(optimizer: Hooks, params: Tree, state: State) -> list[list[Array]]:
     """For each slot its leaves, in the order of the parameters."""
     if not isinstance(state, State):
         raise TypeError(
@@ -350,33 +374,51 @@ def _slots_of(optimizer: Hooks, params: Tree, state: State) -> list[list[Array]]
 def _gradients(params: Tree, thetas: list[Array], grads: Tree) -> list[Array]:
     """The gradients in the order of the parameters; what is unlike its parameter is looked at."""
     gs = matched(params, grads, "grads")
-    unlike = [i for i, pair in enumerate(zip(thetas, gs, strict=True)) if not _alike(*pair)]
-    names = paths(params) if unlike else []  # only errors and odd cases need the names
-    for i in unlike:
-        _check_gradient(names[i], thetas[i], gs[i])
+    if not all(map(_alike, thetas, gs)):  # something is wrong, or odd and allowed
+        for each in zip(paths(params), thetas, gs, strict=True):
+            _check_gradient(*each)
     return gs
 
 
 def _alike(theta: Array, g: Any) -> bool:
-    return (
-        type(g) is type(theta)
-        and g.shape == theta.shape
-        and g.dtype == theta.dtype
-        and getattr(g, "device", None) == getattr(theta, "device", None)
-    )
+    if type(g) is not type(theta) or g.shape != theta.shape or g.dtype != theta.dtype:
+        return False
+    return type(g) is np.ndarray or getattr(g, "device", 0) == getattr(theta, "device", 0)
 
 
 # %% chapters/descent.ipynb#optimizer-values
-def _values(
+@cache
+def keywords(rule: Callable[..., Any]) -> tuple[str, ...]:
+    """The hyper-parameters that a rule asks for: its keyword-only arguments."""
+    code = inspect.unwrap(rule).__code__
+    names: tuple[str, ...] = code.co_varnames
+    return names[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
+
+
+def asked(rule: Callable[..., Any], known: dict[str, float]) -> dict[str, float]:
+    """What a rule's keyword arguments ask for, of all that the host knows."""
+    try:
+        return {name: known[name] for name in keywords(rule)}
+    except KeyError as missing:
+        raise unknown_keyword(rule, missing) from None
+
+
+def unknown_keyword(rule: Callable[..., Any], missing: KeyError) -> TypeError:
+    """The error for a rule that asks for what nobody knows."""
+    return TypeError(
+        f"{inspect.unwrap(rule).__qualname__} asks for {missing}, which is no field of its class, no "
+        "number of `prepare`, and not t. Fields are annotated, as in `lr: float`, in a class that is "
+        "decorated with @dataclass(frozen=True)."
+    )
+
+
+def _known(
     optimizer: Hooks, params: Tree, grads: Tree, state: State
 ) -> tuple[dict[str, float], dict[str, float]]:
-    """What the rule's keyword arguments ask for, and the scalars that go into the next state."""
+    """What the host knows at step state.t + 1, and the scalars that go into the next state."""
     scalars = optimizer.prepare(params, grads, state)
-    known = {**optimizer.hyper(state.t + 1), **scalars}
-    code = optimizer.rule.__code__
-    first = code.co_argcount
-    asked = code.co_varnames[first : first + code.co_kwonlyargcount]
-    return {name: known[name] for name in asked}, scalars
+    known = optimizer.hyper(state.t + 1)
+    return (known | scalars if scalars else known), scalars
 
 
 # %% chapters/descent.ipynb#optimizer-check
@@ -384,7 +426,7 @@ def _check_params(optimizer: Hooks, names: list[str], thetas: list[Array]) -> No
     """Every leaf is a floating array, and epsilon survives in the dtype the rule computes in."""
     eps = getattr(optimizer, "eps", 0.0)
     for name, theta in zip(names, thetas, strict=True):
-        _check_leaf(name, theta)
+        check_leaf(name, theta)
         dtype = compute_dtype(theta.dtype)
         if eps > 0 and dtype.type(eps) == 0:
             raise ValueError(
@@ -400,7 +442,7 @@ def _check_slots(
     for slot, arrays in zip(optimizer.slots, held, strict=True):
         for name, theta, array in zip(names, thetas, arrays, strict=True):
             where = f"state.{slot} of {name}"
-            _check_leaf(where, array)
+            check_leaf(where, array)
             expected = (theta.shape, compute_dtype(theta.dtype), _home(theta))
             came = (array.shape, array.dtype, _home(array))
             if optimizer.elementwise and came != expected:
@@ -418,28 +460,42 @@ def _check_leaves(
     _check_slots(optimizer, names, thetas, held)
 
 
-def _targets(
-    optimizer: Hooks, params: Tree, thetas: list[Array], held: list[list[Array]], state: State
-) -> _Targets:
+def _are_checked(known: _Targets, method: Hooks, params: Tree, state: State) -> bool:
+    """Whether a step would write the arrays that were checked (a flag may have changed since)."""
+    if known.method is not method or len(state.slots) != len(method.slots):
+        return False
+    at = _after(params, known.arrays, 0)
+    for slot in method.slots:
+        at = _after(state.slots.get(slot), known.arrays, at)
+    if at != len(known.arrays):
+        return False
+    for array in known.arrays:
+        if type(array) is np.ndarray and not array.flags.writeable:
+            return False  # to be refused by name
+    return True
+
+
+def _targets(method: "Optimizer", params: Tree, state: State) -> _Targets:
     """The arrays this step writes, checked now or on an earlier step."""
-    arrays = [*thetas, *(array for column in held for array in column)]
-    known = state._checked
-    if known is not None and known.checked_for is optimizer and known.are(arrays):
-        return known
-    names = paths(params)
-    _check_leaves(optimizer, names, thetas, held)
-    names = [*names, *(f"state.{slot} of {name}" for slot in optimizer.slots for name in names)]
-    state._checked = _Targets(names, arrays, optimizer)
-    return state._checked
+    known = state._checked if isinstance(state, State) else None
+    if known is None or not _are_checked(known, method, params, state):
+        known = _Targets(method, params, state)
+        known.plan = _executors().Plan(method, known.rows)
+        state._checked = known
+    return known
+
+
+def _executors() -> Any:
+    """The module that runs steps fast, from the last part of the book; loaded when a step needs it."""
+    return importlib.import_module("adam_tutorial.executors")
 
 
 # %% chapters/descent.ipynb#optimizer-class
 class Optimizer(Leaves):
     """A method applied to a tree of arrays: `init` once, then `update` (pure) or `step` (in place).
 
-    `params` is a floating array, or nested dicts, lists and tuples of them; `grads` is alike. What
-    does not fit raises TypeError or ValueError, which names the leaf, and changes nothing.
-    """
+    `params` and `grads` are floating arrays, or nested dicts, lists and tuples of them. What does
+    not fit raises TypeError or ValueError, which names the leaf, and changes nothing."""
 
     def init(self, params: Tree) -> State:
         """The state before the first step: t = 0, and fresh slots for each parameter."""
@@ -450,26 +506,29 @@ class Optimizer(Leaves):
         slots = {
             name: rebuild(params, (row[i] for row in rows)) for i, name in enumerate(self.slots)
         }
+        if self.elementwise and len(thetas) > 1:
+            slots = _executors().packed_alike(thetas, slots)
         return State(0, slots, {})
 
     def update(self, params: Tree, grads: Tree, state: State) -> tuple[Tree, State]:
         """New parameters and a new state, the old ones untouched: the equation on whole arrays."""
-        names, thetas, held = paths(params), leaves(params), _slots_of(self, params, state)
+        names, thetas, held = paths(params), leaves(params), slots_of(self, params, state)
         _check_leaves(self, names, thetas, held)
         gs = _gradients(params, thetas, grads)
-        values, scalars = _values(self, params, grads, state)
+        known, scalars = _known(self, params, grads, state)
+        values = asked(self.rule, known)
         columns = zip(thetas, gs, *held, strict=True)
         rows = [self.update_leaf(theta, g, row, values) for theta, g, *row in columns]
         new = [rebuild(params, (row[i] for row in rows)) for i in range(1 + len(held))]
         return new[0], State(state.t + 1, dict(zip(self.slots, new[1:], strict=True)), scalars)
 
     def step(self, params: Tree, grads: Tree, state: State) -> None:
-        """The same numbers as `update`, bit for bit, written into `params` and `state`."""
-        thetas, held = leaves(params), _slots_of(self, params, state)
-        targets = _targets(self, params, thetas, held, state)
-        gs = _gradients(params, thetas, grads)
+        """The same numbers as `update`, bit for bit, written into `params` and `state`.
+
+        One step at a time: two threads must not step one state at once."""
+        targets = _targets(self, params, state)
+        gs = _gradients(params, targets.thetas, grads)
         targets.refuse_shared(gs)
-        values, scalars = _values(self, params, grads, state)
-        for theta, g, *row in zip(thetas, gs, *held, strict=True):
-            self.step_leaf(theta, g, row, values)
+        known, scalars = _known(self, params, grads, state)
+        targets.plan(gs, known)
         state.t, state.scalars = state.t + 1, scalars

@@ -64,8 +64,13 @@ def map_leaves(function: Callable[..., Array], tree: Tree, *others: Tree) -> Tre
 
 
 # %% chapters/descent.ipynb#trees-match
+_BRANCHES = (dict, list, tuple)
+
+
 def matched(like: Tree, tree: Tree, root: str = "tree") -> list[Array]:
     """The leaves of `tree` in the order of `like`; ValueError says where the two trees differ."""
+    if not isinstance(like, _BRANCHES) and not isinstance(tree, _BRANCHES):
+        return [tree]
     found: list[Array] = []
     _match(like, tree, (root,), found)
     return found

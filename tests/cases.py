@@ -6,13 +6,13 @@ row. Nothing here needs more than NumPy: torch is imported by the rows that are 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from adam_tutorial import SGD, Adam, AdamHat, Optimizer
+from adam_tutorial import SGD, Adam, AdamHat, MasterWeights, Optimizer
 from adam_tutorial.trees import Array, Tree, leaves, map_leaves, matched, paths
 
 STEPS, COORDINATES = 200, 8
@@ -98,6 +98,12 @@ CASES = (
         partial(AdamHat, lr=0.003, beta1=0.8, beta2=0.98, eps=1e-6),
         corrected_mean,
         golden=("keras-adam",),
+    ),
+    Case(
+        "MasterWeights",
+        lambda **hyper: MasterWeights(replace(Adam(0.003, 0.8, 0.98, 1e-6), **hyper)),
+        lambda optimizer, state, g: corrected_mean(optimizer.inner, state, g),
+        torch=torch_optim("Adam", lr=0.003, betas=(0.8, 0.98), eps=1e-6),
     ),
 )
 

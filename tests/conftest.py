@@ -10,6 +10,7 @@ import os
 TOOLS = {
     "test_chapters.py": "nbformat",
     "test_colab.py": "nbformat",
+    "test_dialects.py": "sympy",
     "test_colab_runs.py": "nbclient",
     "test_figures.py": "nbformat",
     "test_ledger.py": "sphinx",
@@ -18,6 +19,7 @@ TOOLS = {
     "test_readme.py": "yaml",
     "test_site.py": "jupyter_book",
     "test_tangle.py": "nbformat",
+    "test_torch_adapter.py": "torch",
     "test_wheel.py": "hatchling",
     "test_workflows.py": "yaml",
     "browser": "jupyter_book",

@@ -2,7 +2,8 @@
 
 The stand-in is as strict as CuPy where a chapter could go wrong: its arrays are never made NumPy
 arrays behind one's back, and they meet no NumPy array in arithmetic. It runs on the CPU, with
-NumPy's own arithmetic, so a chapter must print what it has stored.
+NumPy's own arithmetic and with kernels compiled for the host, so a chapter must print what it has
+stored.
 
     python tests/pretend_gpu.py chapters/adam.ipynb
 """
@@ -17,6 +18,7 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
+from host_kernel import ElementwiseKernel
 
 NAME = "a stand-in for a GPU"
 REFUSED = "Implicit conversion to a NumPy array is not allowed. Please use `.get()`."
@@ -32,14 +34,34 @@ METHODS = [
     "astype",
     "all",
     "any",
+    "view",
+    "ravel",
 ]
+
+
+class Device:
+    """A context manager, which CuPy's devices are."""
+
+    id = 0
+
+    def __enter__(self) -> "Device":
+        return self
+
+    def synchronize(self) -> None:
+        pass
+
+    def __exit__(self, *error: Any) -> None:
+        pass
+
+    def __repr__(self) -> str:
+        return "<CUDA Device 0>"
 
 
 class Array(np.lib.mixins.NDArrayOperatorsMixin):
     """What cupy.ndarray is to a chapter."""
 
     __module__ = "cupy"
-    device = "cuda:0"
+    device = Device()
 
     def __init__(self, hidden: np.ndarray, base: "Array | None" = None) -> None:
         self.hidden, self.base = hidden, base
@@ -102,7 +124,13 @@ def call(function: Any, args: Any, kwargs: Any) -> Any:
 
 
 def method(name: str) -> Any:
-    return lambda self, *args, **kwargs: call(getattr(self.hidden, name), args, kwargs)
+    def made(self: Array, *args: Any, **kwargs: Any) -> Any:
+        found = call(getattr(self.hidden, name), args, kwargs)
+        if isinstance(found, Array) and found.hidden.base is not None:
+            found.base = self  # a view, as CuPy's is
+        return found
+
+    return made
 
 
 for each in METHODS:
@@ -118,9 +146,14 @@ def asarray(values: Any, dtype: Any = None) -> Array:
 def stand_in() -> ModuleType:
     cupy = ModuleType("cupy")
     cupy.__spec__ = ModuleSpec("cupy", None)
-    properties = SimpleNamespace(getDeviceProperties=lambda number: {"name": NAME.encode()})
-    cupy.cuda = SimpleNamespace(is_available=lambda: True, runtime=properties)
-    cupy.ndarray, cupy.asarray = Array, asarray
+    properties = SimpleNamespace(
+        getDeviceProperties=lambda number: {"name": NAME.encode()}, is_hip=False
+    )
+    stream = SimpleNamespace(is_capturing=lambda: False)
+    cupy.cuda = SimpleNamespace(
+        is_available=lambda: True, runtime=properties, get_current_stream=lambda: stream
+    )
+    cupy.ndarray, cupy.asarray, cupy.ElementwiseKernel = Array, asarray, ElementwiseKernel
     return cupy
 
 

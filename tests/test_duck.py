@@ -296,6 +296,36 @@ def test_an_environment_variable_that_asks_for_a_missing_gpu_is_refused(
         backends.default()
 
 
+def cuda_versions(driver: int, wheel: int) -> ModuleType:
+    """A CuPy whose GPU does not answer, with versions as CUDA writes them: 12090 is 12.9."""
+    cupy = fake_cupy(broken)
+    cupy.cuda.runtime.driverGetVersion = lambda: driver
+    cupy.cuda.runtime.runtimeGetVersion = lambda: wheel
+    return cupy
+
+
+@pytest.mark.parametrize(
+    ("cupy", "reason"),
+    [
+        (None, "CuPy is not installed"),
+        (fake_cupy(lambda: False), "CuPy finds no NVIDIA GPU"),
+        (fake_cupy(broken), "CuPy does not work (cudaErrorInsufficientDriver)"),
+        (cuda_versions(0, 12090), "there is no NVIDIA driver"),
+        (cuda_versions(12020, 13000), "CuPy is made for CUDA 13, the driver for CUDA 12"),
+        (cuda_versions(13000, 12090), "CuPy does not work (cudaErrorInsufficientDriver)"),
+    ],
+)
+def test_the_reason_why_no_gpu_answers(
+    monkeypatch: pytest.MonkeyPatch, cupy: Any, reason: str
+) -> None:
+    monkeypatch.setitem(sys.modules, "cupy", cupy)
+    assert backends.gpu_problem() == reason
+    with pytest.raises(RuntimeError) as caught:
+        backends.asarray([1.0], "cupy")
+    assert f"no GPU answers here: {reason}. On a machine" in str(caught.value)
+    assert "adam-tutorial[cuda12]" in str(caught.value)
+
+
 @pytest.mark.usefixtures("without_gpu")
 def test_a_missing_gpu_is_refused_by_name() -> None:
     with pytest.raises(RuntimeError, match="no GPU answers here.*pip install"):

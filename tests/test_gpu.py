@@ -1,19 +1,24 @@
 """On a GPU: the same optimizers on CuPy arrays, with the bits that NumPy gives.
 
-The rules use + - * / and the square root, which IEEE 754 rounds in one way only, and CuPy runs
-each as a kernel of its own, so nothing is fused and the bits must agree. A row of the table whose
-rule needs another function says with `ulps` how far it may be.
+The rules use + - * / and the square root, which IEEE 754 rounds in one way only. `update` runs each
+as a kernel of its own, and `step` the whole rule as one, compiled without fusing products and sums;
+so the bits must agree. A row of the table whose rule needs another function says with `ulps` how far
+it may be.
 """
 
 import copy
 import warnings
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 import pytest
 from cases import CASES, Case, random_like
+from machines import as_written, constants, hostile, same
+from random_rules import KNOWN
+from random_rules import method as random_method
 
-from adam_tutorial import SLICE, backends
+from adam_tutorial import SLICE, Adam, backends, kernels, pack, program_of
 from adam_tutorial.trees import Tree, leaves, matched
 
 with warnings.catch_warnings():
@@ -97,3 +102,109 @@ def test_backends_sees_the_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     there = backends.asarray([1.0, 2.0], dtype=np.float32)
     assert backends.of(there) == "cupy" and there.dtype == np.float32
     assert backends.to(there, "numpy").tolist() == [1.0, 2.0]
+
+
+# --- kernels
+
+
+def stepped(method: Any, params: Tree, grads: list[Tree]) -> list[Tree]:
+    """Parameters and slots after a step for each gradient."""
+    state = method.init(params)
+    for g in grads:
+        method.step(params, g, state)
+    return [params, state.slots]
+
+
+@each_case
+def test_bfloat16_on_the_gpu_is_numpys(case: Case) -> None:
+    cupy, kind = pytest.importorskip("cupy"), np.dtype(ml_dtypes.bfloat16)
+    theta, g = random_like(np.zeros(500), 0, kind), random_like(np.zeros(500), 1, kind)
+    try:
+        there = [cupy.asarray(array.view(np.uint16)).view(kind) for array in (theta, g)]
+        there[0].astype(np.float32)
+    except Exception as problem:  # CuPy before 14 has no bfloat16
+        pytest.skip(f"this CuPy has no bfloat16: {problem}")
+    found = stepped(case.make(), there[0], [there[1]])[0]
+    expected = stepped(case.make(), theta, [g])[0]
+    assert found.view(np.uint16).get().tolist() == expected.view(np.uint16).tolist()
+
+
+@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_random_rules_on_hostile_numbers_are_numpys(seed: int, dtype: Any) -> None:
+    method = random_method(seed)
+    theta, g, *held = hostile(4, dtype, seed)
+    expected = as_written(method, [theta, g, *held], KNOWN[1])
+    there = [backends.asarray(array, "cupy") for array in (theta, g, *held)]
+    leaf = kernels.GpuLeaf(program_of(method), there[0], there[2:])
+    leaf(there[1], constants(program_of(method), KNOWN[1]), {})
+    assert same([array.get() for array in (there[0], *there[2:])], expected), method.source
+
+
+@each_case
+def test_a_packed_step_on_the_gpu_is_the_step(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    params, *grads = (random_like(TREE, seed, np.float32) for seed in range(3))
+    expected = stepped(case.make(), params, grads)
+    launches, launch = [], kernels.GpuLeaf.__call__
+    monkeypatch.setattr(
+        kernels.GpuLeaf, "__call__", lambda *args: launches.append(1) or launch(*args)
+    )
+    there = pack(backends.to(random_like(TREE, 0, np.float32), "cupy"))
+    found = stepped(case.make(), there, [pack(backends.to(g, "cupy")) for g in grads])
+    assert_near(found, expected, case.ulps)
+    assert len(launches) == 2
+
+
+@each_case
+def test_a_strided_gradient_on_the_gpu(case: Case) -> None:
+    theta, g = random_like(np.zeros((40, 30)), 0), random_like(np.zeros((30, 40)), 1)
+    there, g_there = backends.to(theta, "cupy"), backends.to(g, "cupy").T
+    assert_near(stepped(case.make(), there, [g_there]), stepped(case.make(), theta, [g.T]), 0)
+
+
+def test_a_step_runs_on_the_current_stream_and_waits_for_nothing() -> None:
+    cupy = pytest.importorskip("cupy")
+    adam, theta = Adam(lr=1.0), cupy.zeros(1000, cupy.float32)
+    g, state = cupy.ones(1000, cupy.float32), adam.init(theta)
+    adam.step(theta, g, state)  # compiles
+    busy = cupy.ones((4096, 4096), cupy.float32)
+    cupy.cuda.Device().synchronize()
+    stream = cupy.cuda.Stream(non_blocking=True)
+    with stream:
+        for _ in range(20):
+            busy = busy @ busy / 4096
+        adam.step(theta, g, state)
+        assert not stream.done  # the host is ahead of the GPU
+    stream.synchronize()
+    assert np.all(theta.get() == -2)
+
+
+def test_a_step_is_not_recorded_into_a_cuda_graph() -> None:
+    cupy = pytest.importorskip("cupy")
+    adam, theta = Adam(), cupy.zeros(10, cupy.float32)
+    g, state = cupy.ones(10, cupy.float32), adam.init(theta)
+    adam.step(theta, g, state)
+    before, stream = theta.get(), cupy.cuda.Stream(non_blocking=True)
+    with stream:
+        stream.begin_capture()
+        try:
+            with pytest.raises(RuntimeError, match="A CUDA graph would repeat the constants"):
+                adam.step(theta, g, state)
+        finally:
+            stream.end_capture()
+    assert state.t == 1 and np.array_equal(theta.get(), before)
+
+
+def test_leaves_on_two_gpus() -> None:
+    cupy = pytest.importorskip("cupy")
+    if cupy.cuda.runtime.getDeviceCount() < 2:
+        pytest.skip("needs two GPUs")
+    params, grads = [], []
+    for device in (0, 1):
+        with cupy.cuda.Device(device):
+            params.append(cupy.zeros(10, cupy.float32))
+            grads.append(cupy.ones(10, cupy.float32))
+    stepped(Adam(lr=1.0), params, [grads])
+    assert all(np.all(theta.get() == -1) for theta in params)
+    with pytest.raises(TypeError, match="the gradient is on cupy .*1.*, the parameter on cupy .*0"):
+        Adam().step(params[0], grads[1], Adam().init(params[0]))

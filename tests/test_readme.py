@@ -14,7 +14,9 @@ ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
 PAGES = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE-TEXT.md", "benchmarks/README.md"]
 
-on_numpy, on_cupy = re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+on_numpy, on_cupy, on_more, on_torch, on_rule = re.findall(
+    r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL
+)
 
 
 def run(example):
@@ -50,6 +52,30 @@ def test_step_and_update_agree_as_the_text_says():
     adam = names["adam"]
     new, _ = adam.update(start, names["grads"], adam.init(start))
     assert all(np.array_equal(new[name], names["params"][name]) for name in new)
+
+
+def test_the_example_of_packing_and_half_precision(capsys):
+    names = run(on_more)
+    assert capsys.readouterr().out.startswith("2 leaves in one vector, if the gradients are packed")
+    assert all(leaf.dtype == np.float16 for leaf in names["params"].values())
+    assert np.allclose(names["state"].master["w"], -1e-3) and np.all(names["params"]["w"] < 0)
+
+
+def test_the_torch_example():
+    torch = pytest.importorskip("torch")
+    torch.manual_seed(0)
+    names = run(on_torch)
+    states = names["optimizer"].state.values()
+    assert len(states) == 2 and {kept["step"] for kept in states} == {1}
+
+
+def test_the_example_of_a_method(capsys):
+    names = run(on_rule)
+    printed = capsys.readouterr().out
+    assert r"\mathrm{sign}(m_{t})" in printed and "const float m_new = beta1 * m" in printed
+    theta, method = np.zeros(3), names["SignMomentum"]()
+    method.step(theta, np.array([2.0, 0.0, -1.0]), method.init(theta))
+    assert theta.tolist() == [-1e-3, 0, 1e-3]
 
 
 @pytest.mark.parametrize("page", PAGES)
