@@ -9,10 +9,10 @@ export ADAM_TUTORIAL_BACKEND := numpy
 unexport MPLBACKEND
 
 .DEFAULT_GOAL := help
-.PHONY: help setup agree book serve test lint tangle named edit chapters colab url bench clean
+.PHONY: help setup agree book serve test lint tangle named edit chapters colab kernels url bench bench-gpu clean
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
 setup:
 	@$(PYTHON) tools/bootstrap.py
@@ -61,13 +61,21 @@ chapters: tangle ## run the chapters whose code changed, twice, and store their 
 colab: setup ## write the chapters as plain notebooks for Colab
 	@$(BIN)/python tools/colab.py
 
+kernels: tangle ## write the text of every kernel, which the tests compare
+	@$(BIN)/python tests/test_kernels.py
+
 url: setup ## move to another repository, everywhere: make url URL=https://github.com/OWNER/NAME
 	@$(BIN)/python tools/repository.py set "$(URL)"
 
-bench: ## time a step beside other libraries, and the import beside NumPy's
+bench: ## time a step, many arrays, the first step and the import; make bench RECORD=1 keeps the numbers
 	@$(PYTHON) tools/bootstrap.py --extra bench
-	@$(BIN)/python benchmarks/step.py
+	@$(BIN)/python benchmarks/step.py $(if $(RECORD),--record)
+	@$(BIN)/python benchmarks/many_leaves.py $(if $(RECORD),--record)
+	@$(BIN)/python benchmarks/compile_time.py $(if $(RECORD),--record)
 	@$(BIN)/python benchmarks/import_time.py
+
+bench-gpu: setup ## time a step on an NVIDIA GPU and keep the numbers in benchmarks/results
+	@$(BIN)/python benchmarks/gpu.py
 
 clean: ## remove what was built; .venv and _edit stay
 	@rm -rf _build dist .pytest_cache .mypy_cache .ruff_cache
