@@ -523,9 +523,7 @@ class Optimizer(Leaves):
         return new[0], State(state.t + 1, dict(zip(self.slots, new[1:], strict=True)), scalars)
 
     def step(self, params: Tree, grads: Tree, state: State) -> None:
-        """The same numbers as `update`, bit for bit, written into `params` and `state`.
-
-        One step at a time: two threads must not step one state at once."""
+        """The same numbers, bit for bit, in place; one thread at a time."""
         targets = _targets(self, params, state)
         gs = _gradients(params, targets.thetas, grads)
         targets.refuse_shared(gs)
