@@ -41,6 +41,8 @@ OVERFLOW = """() => {
 FIGURES = """() => [...document.querySelectorAll('.bd-article img')].map(e => ({
   alt: e.alt, filter: getComputedStyle(e).filter, background: getComputedStyle(e).backgroundColor,
   drawn: e.complete && e.naturalWidth > 0, shown: e.getBoundingClientRect().width}))"""
+# A colour that is still on its way from light to dark has a contrast of its own.
+STILL = "*, *::before, *::after { transition: none !important; animation: none !important; }"
 # The solutions, in the order of the page, and how many of their blocks the eye can see.
 SOLUTIONS = """() => [...document.querySelectorAll('.solution')].map(e => {
   const parts = [...e.querySelectorAll('p, pre, img')];
@@ -112,6 +114,7 @@ def visit(browser: Any, site: str, name: str) -> Visit:
     page.wait_for_function(SETTLED)
     page.wait_for_load_state("networkidle")
     page.add_script_tag(path=AXE)
+    page.add_style_tag(content=STILL)
     look(page, seen, "light", [])
     seen.icons, seen.unset = page.evaluate(ICONS), page.evaluate(UNSET)
     page.evaluate(GO_DARK)
