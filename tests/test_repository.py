@@ -99,3 +99,14 @@ def test_a_bad_address_changes_nothing(copy, url):
     with pytest.raises(ValueError, match="expected an address like .* Nothing was changed"):
         repository.settle(copy, url)
     assert (copy / "pyproject.toml").read_bytes() == before
+
+
+def test_nothing_large_is_committed():
+    """A wheel or a build that slipped into a commit stays in every clone for ever."""
+    if not (ROOT / ".git").exists() or shutil.which("git") is None:
+        pytest.skip("not a clone")
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    files = [ROOT / name for name in listed.stdout.split("\0") if name]
+    assert [path.name for path in files if path.is_file() and path.stat().st_size >= 2**20] == []
