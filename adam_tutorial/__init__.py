@@ -35,6 +35,8 @@ __all__: list[str] = [
     "Kernel",
     "Leaves",
     "MasterWeights",
+    "Momentum",
+    "Nesterov",
     "OPTIONS",
     "Optimizer",
     "PARALLEL",
@@ -149,6 +151,8 @@ _HOME: dict[str, str] = {
     "Kernel": "dialects",
     "Leaves": "optimizer",
     "MasterWeights": "precision",
+    "Momentum": "momentum",
+    "Nesterov": "momentum",
     "OPTIONS": "kernels",
     "Optimizer": "optimizer",
     "PARALLEL": "executors",
@@ -250,6 +254,7 @@ _MODULES: list[str] = [
     "figures",
     "kernels",
     "moments",
+    "momentum",
     "optimizer",
     "packing",
     "precision",
@@ -271,6 +276,7 @@ if TYPE_CHECKING:
     from adam_tutorial import figures as figures
     from adam_tutorial import kernels as kernels
     from adam_tutorial import moments as moments
+    from adam_tutorial import momentum as momentum
     from adam_tutorial import optimizer as optimizer
     from adam_tutorial import packing as packing
     from adam_tutorial import precision as precision
@@ -342,6 +348,8 @@ if TYPE_CHECKING:
     from adam_tutorial.moments import gain as gain
     from adam_tutorial.moments import half_life as half_life
     from adam_tutorial.moments import mean_age as mean_age
+    from adam_tutorial.momentum import Momentum as Momentum
+    from adam_tutorial.momentum import Nesterov as Nesterov
     from adam_tutorial.optimizer import Hooks as Hooks
     from adam_tutorial.optimizer import Leaves as Leaves
     from adam_tutorial.optimizer import Optimizer as Optimizer
