@@ -39,6 +39,7 @@ __all__: list[str] = [
     "Optimizer",
     "PARALLEL",
     "Plan",
+    "Plans",
     "Program",
     "Ravine",
     "Recorder",
@@ -47,6 +48,7 @@ __all__: list[str] = [
     "SLICE",
     "Saddle",
     "Schedule",
+    "SkipStep",
     "SparseFeatures",
     "State",
     "Symbol",
@@ -105,6 +107,7 @@ __all__: list[str] = [
     "pack",
     "packed_alike",
     "paths",
+    "plan_of",
     "program_of",
     "rebuild",
     "refuse_capture",
@@ -153,6 +156,7 @@ _HOME: dict[str, str] = {
     "Optimizer": "optimizer",
     "PARALLEL": "executors",
     "Plan": "executors",
+    "Plans": "executors",
     "Program": "tracing",
     "Ravine": "problems",
     "Recorder": "tracing",
@@ -161,6 +165,7 @@ _HOME: dict[str, str] = {
     "SLICE": "executors",
     "Saddle": "problems",
     "Schedule": "optimizer",
+    "SkipStep": "optimizer",
     "SparseFeatures": "problems",
     "State": "optimizer",
     "Symbol": "tracing",
@@ -221,6 +226,7 @@ _HOME: dict[str, str] = {
     "pack": "packing",
     "packed_alike": "executors",
     "paths": "trees",
+    "plan_of": "executors",
     "program_of": "tracing",
     "rebuild": "trees",
     "refuse_capture": "kernels",
@@ -321,12 +327,14 @@ if TYPE_CHECKING:
     from adam_tutorial.executors import CpuLeaf as CpuLeaf
     from adam_tutorial.executors import HalfLeaf as HalfLeaf
     from adam_tutorial.executors import Plan as Plan
+    from adam_tutorial.executors import Plans as Plans
     from adam_tutorial.executors import compiled as compiled
     from adam_tutorial.executors import explain as explain
     from adam_tutorial.executors import get_threads as get_threads
     from adam_tutorial.executors import in_parts as in_parts
     from adam_tutorial.executors import numba_missing as numba_missing
     from adam_tutorial.executors import packed_alike as packed_alike
+    from adam_tutorial.executors import plan_of as plan_of
     from adam_tutorial.executors import replay as replay
     from adam_tutorial.executors import set_threads as set_threads
     from adam_tutorial.figures import figure as figure
@@ -346,6 +354,7 @@ if TYPE_CHECKING:
     from adam_tutorial.optimizer import Leaves as Leaves
     from adam_tutorial.optimizer import Optimizer as Optimizer
     from adam_tutorial.optimizer import Schedule as Schedule
+    from adam_tutorial.optimizer import SkipStep as SkipStep
     from adam_tutorial.optimizer import State as State
     from adam_tutorial.optimizer import asked as asked
     from adam_tutorial.optimizer import check_leaf as check_leaf
