@@ -21,6 +21,7 @@ __all__: list[str] = [
     "COMPILE_AFTER",
     "COMPILE_SIZE",
     "CheckFailed",
+    "Clipped",
     "CpuLeaf",
     "Dialect",
     "Digits",
@@ -29,12 +30,16 @@ __all__: list[str] = [
     "Evidence",
     "Expr",
     "GpuLeaf",
+    "Groups",
+    "Guarded",
     "HalfLeaf",
     "Hooks",
     "KINDS",
     "Kernel",
+    "L2",
     "Leaves",
     "MasterWeights",
+    "Maximize",
     "OPTIONS",
     "Optimizer",
     "PARALLEL",
@@ -48,6 +53,7 @@ __all__: list[str] = [
     "SLICE",
     "Saddle",
     "Schedule",
+    "Selector",
     "SkipStep",
     "SparseFeatures",
     "State",
@@ -55,6 +61,7 @@ __all__: list[str] = [
     "TraceError",
     "Tree",
     "Wrapper",
+    "all_finite",
     "asarray",
     "asked",
     "at_most",
@@ -65,6 +72,7 @@ __all__: list[str] = [
     "check_leaf",
     "checked_beta",
     "compiled",
+    "composed",
     "compute_dtype",
     "constants_of",
     "corrected_ema",
@@ -86,6 +94,7 @@ __all__: list[str] = [
     "figure",
     "gain",
     "get_threads",
+    "global_norm",
     "gpu_problem",
     "half_life",
     "host",
@@ -115,6 +124,7 @@ __all__: list[str] = [
     "same_bits",
     "scalar_python",
     "set_threads",
+    "settings_of",
     "slots_of",
     "symbolic",
     "to",
@@ -124,6 +134,7 @@ __all__: list[str] = [
     "vector_of",
     "widen",
     "with_buffers",
+    "with_settings",
     "within",
     "z_score",
 ]
@@ -138,6 +149,7 @@ _HOME: dict[str, str] = {
     "COMPILE_AFTER": "executors",
     "COMPILE_SIZE": "executors",
     "CheckFailed": "checks",
+    "Clipped": "wrappers",
     "CpuLeaf": "executors",
     "Dialect": "dialects",
     "Digits": "problems",
@@ -146,12 +158,16 @@ _HOME: dict[str, str] = {
     "Evidence": "checks",
     "Expr": "tracing",
     "GpuLeaf": "kernels",
+    "Groups": "wrappers",
+    "Guarded": "wrappers",
     "HalfLeaf": "executors",
     "Hooks": "optimizer",
     "KINDS": "checks",
     "Kernel": "dialects",
+    "L2": "wrappers",
     "Leaves": "optimizer",
     "MasterWeights": "precision",
+    "Maximize": "wrappers",
     "OPTIONS": "kernels",
     "Optimizer": "optimizer",
     "PARALLEL": "executors",
@@ -165,6 +181,7 @@ _HOME: dict[str, str] = {
     "SLICE": "executors",
     "Saddle": "problems",
     "Schedule": "optimizer",
+    "Selector": "wrappers",
     "SkipStep": "optimizer",
     "SparseFeatures": "problems",
     "State": "optimizer",
@@ -172,7 +189,8 @@ _HOME: dict[str, str] = {
     "TorchOptimizer": "torch_adapter",
     "TraceError": "tracing",
     "Tree": "trees",
-    "Wrapper": "precision",
+    "Wrapper": "wrappers",
+    "all_finite": "wrappers",
     "array_view": "torch_adapter",
     "asarray": "backends",
     "asked": "optimizer",
@@ -184,6 +202,7 @@ _HOME: dict[str, str] = {
     "check_leaf": "optimizer",
     "checked_beta": "moments",
     "compiled": "executors",
+    "composed": "wrappers",
     "compute_dtype": "optimizer",
     "constants_of": "dialects",
     "corrected_ema": "bias_correction",
@@ -205,6 +224,7 @@ _HOME: dict[str, str] = {
     "figure": "figures",
     "gain": "moments",
     "get_threads": "executors",
+    "global_norm": "wrappers",
     "gpu_problem": "backends",
     "half_life": "moments",
     "host": "dialects",
@@ -234,6 +254,7 @@ _HOME: dict[str, str] = {
     "same_bits": "checks",
     "scalar_python": "dialects",
     "set_threads": "executors",
+    "settings_of": "wrappers",
     "slots_of": "optimizer",
     "symbolic": "dialects",
     "to": "backends",
@@ -243,6 +264,7 @@ _HOME: dict[str, str] = {
     "vector_of": "packing",
     "widen": "optimizer",
     "with_buffers": "dialects",
+    "with_settings": "wrappers",
     "within": "checks",
     "z_score": "checks",
 }
@@ -264,6 +286,7 @@ _MODULES: list[str] = [
     "sgd",
     "tracing",
     "trees",
+    "wrappers",
 ]
 _OPTIONAL: list[str] = ["torch_adapter"]
 
@@ -286,6 +309,7 @@ if TYPE_CHECKING:
     from adam_tutorial import torch_adapter as torch_adapter
     from adam_tutorial import tracing as tracing
     from adam_tutorial import trees as trees
+    from adam_tutorial import wrappers as wrappers
     from adam_tutorial.adam import Adam as Adam
     from adam_tutorial.adam import AdamHat as AdamHat
     from adam_tutorial.backends import asarray as asarray
@@ -370,7 +394,6 @@ if TYPE_CHECKING:
     from adam_tutorial.packing import pack as pack
     from adam_tutorial.packing import vector_of as vector_of
     from adam_tutorial.precision import MasterWeights as MasterWeights
-    from adam_tutorial.precision import Wrapper as Wrapper
     from adam_tutorial.problems import Digits as Digits
     from adam_tutorial.problems import DriftingTarget as DriftingTarget
     from adam_tutorial.problems import Ravine as Ravine
@@ -402,6 +425,18 @@ if TYPE_CHECKING:
     from adam_tutorial.trees import matched as matched
     from adam_tutorial.trees import paths as paths
     from adam_tutorial.trees import rebuild as rebuild
+    from adam_tutorial.wrappers import L2 as L2
+    from adam_tutorial.wrappers import Clipped as Clipped
+    from adam_tutorial.wrappers import Groups as Groups
+    from adam_tutorial.wrappers import Guarded as Guarded
+    from adam_tutorial.wrappers import Maximize as Maximize
+    from adam_tutorial.wrappers import Selector as Selector
+    from adam_tutorial.wrappers import Wrapper as Wrapper
+    from adam_tutorial.wrappers import all_finite as all_finite
+    from adam_tutorial.wrappers import composed as composed
+    from adam_tutorial.wrappers import global_norm as global_norm
+    from adam_tutorial.wrappers import settings_of as settings_of
+    from adam_tutorial.wrappers import with_settings as with_settings
 else:  # hidden from type checkers, which would otherwise take any name for granted
 
     def __getattr__(name: str) -> object:
