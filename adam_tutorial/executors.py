@@ -244,17 +244,14 @@ def _executor(
 
 # %% chapters/executors.ipynb#executors-plan
 class Plan:
-    """Who steps each leaf, decided once. Called with the gradients, the number of the step and the
-    scalars that the host has prepared for it.
-
-    Leaves that fill one vector, as `pack` lays them, are stepped as one, if the gradients do too.
-    """
+    """Who steps each leaf, decided once. Leaves that fill one vector, as `pack` lays them, are stepped
+    as one, if the gradients do too."""
 
     def __init__(self, method: Leaves, rows: list[list[Array]]) -> None:
         get_threads()  # refuses a number that is none before anything is written
         self.method = method
         self.program, self.reason = _program(method)
-        self.constants = _host(self.program) if self.program else lambda known: ()
+        self.constants = _constants_of(method, self.program)
         self.leaves = [_executor(method, self.program, self.reason, *row) for row in rows]
         self.whole: Any = None
         self.packed: tuple[list[Array], Array | None] = ([], None)  # gradients that filled a vector
@@ -268,10 +265,7 @@ class Plan:
     def numbers(self, t: int, scalars: dict[str, float]) -> tuple[Any, dict[str, float]]:
         """The program's constants, and all that they were computed from."""
         known = self.method.known(t, scalars)
-        try:
-            return self.constants(known), known
-        except KeyError as missing:
-            raise unknown_keyword(self.method.rule, missing) from None
+        return self.constants(known), known
 
     def run(self, gs: list[Array], constants: Any, known: dict[str, float]) -> None:
         if self.whole is not None and (vector := self.vector(gs)) is not None:
@@ -296,6 +290,22 @@ def plan_of(method: Leaves, parts: Sequence[Any], rows: list[list[Array]]) -> An
     return Plans(parts, rows) if several else Plan(parts[0] if parts else method, rows)
 
 
+def _constants_of(method: Leaves, program: Program | None) -> Any:
+    """The function from what the host knows to the program's constants."""
+    if program is None:
+        return lambda known: ()
+    function = _host(program)
+
+    def constants(known: dict[str, float]) -> Any:
+        try:
+            return function(known)
+        except KeyError as missing:
+            raise unknown_keyword(method.rule, missing) from None
+
+    return constants
+
+
+# %% chapters/executors.ipynb#executors-plans
 class Plans:
     """A plan for each group of leaves; all numbers are computed before the first leaf is written."""
 

@@ -66,7 +66,7 @@ class SkipStep(Exception):
 
 # %% chapters/descent.ipynb#optimizer-hyper
 _FRACTIONS = {"momentum", "rho", "beta1", "beta2"}  # averages remember a fraction, in [0, 1)
-_AMOUNTS = {"lr", "eps", "weight_decay"}  # finite, and not negative
+_AMOUNTS = {"lr", "eps", "weight_decay", "max_norm"}  # finite, and not negative
 
 
 def validated(name: str, value: Any, where: str = "") -> float:
@@ -115,15 +115,12 @@ def narrow(value: Any, dtype: Any) -> Array:
     return array if array.dtype == dtype else array.astype(dtype)
 
 
-# %% chapters/descent.ipynb#optimizer-hooks
+# %% chapters/descent.ipynb#optimizer-settings
 @dataclass(frozen=True)
-class Hooks:
-    """What a method states: its fields, its slots, its rule; and the hooks that it may replace."""
+class _Settings:
+    """Frozen fields that are hyper-parameters: validated once, and resolved at each step."""
 
-    slots: ClassVar[tuple[str, ...]] = ()  # names of the arrays remembered for each parameter
-    elementwise: ClassVar[bool] = True  # False: the rule needs a whole leaf
     no_numbers: ClassVar[tuple[str, ...]] = ()  # fields that are not hyper-parameters
-    rule: ClassVar[Callable[..., tuple[Any, ...]]]
     _hyper: ClassVar[tuple[dict[str, float], dict[str, Callable[[int], float]]]]
 
     def __post_init__(self) -> None:
@@ -140,6 +137,16 @@ class Hooks:
         for name, schedule in schedules.items():
             now[name] = validated(name, schedule(t), f" at step {t}")
         return now
+
+
+# %% chapters/descent.ipynb#optimizer-hooks
+@dataclass(frozen=True)
+class Hooks(_Settings):
+    """What a method states: its fields, its slots, its rule; and the hooks that it may replace."""
+
+    slots: ClassVar[tuple[str, ...]] = ()  # names of the arrays remembered for each parameter
+    elementwise: ClassVar[bool] = True  # False: the rule needs a whole leaf
+    rule: ClassVar[Callable[..., tuple[Any, ...]]]
 
     def init_leaf(self, theta: Array) -> tuple[Array, ...]:
         """The first slots of one leaf: zeros, unless a method says otherwise."""
@@ -512,6 +519,29 @@ def _updated(
     return [part.update_leaf(theta, g, row, values[id(part)]) for part, theta, g, *row in leaves_of]
 
 
+# %% chapters/descent.ipynb#optimizer-first
+def _first_slots(
+    method: Hooks, params: Tree, names: list[str], thetas: list[Array]
+) -> dict[str, Tree]:
+    """The slots before the first step; packed into vectors if the parameters are."""
+    parts = method.parts(names, thetas)
+    rows = [part.init_leaf(theta) for part, theta in zip(parts, thetas, strict=True)]
+    slots = {name: rebuild(params, (row[i] for row in rows)) for i, name in enumerate(method.slots)}
+    if method.elementwise and len(thetas) > 1:
+        slots = _executors().packed_alike(thetas, slots)
+    return slots
+
+
+def _prepared(
+    method: Hooks, params: Tree, grads: Tree, state: State
+) -> tuple[dict[str, float], bool]:
+    """The scalars of the next step, and whether it is left out."""
+    try:
+        return method.prepare(params, grads, state), False
+    except SkipStep as skipped:
+        return skipped.scalars, True
+
+
 def _unchanged(params: Tree, state: State, scalars: dict[str, float]) -> tuple[Tree, State]:
     """The same values in arrays of their own: what `update` returns for a step left out."""
     slots = {name: map_leaves(lambda leaf: leaf.copy(), tree) for name, tree in state.slots.items()}
@@ -530,13 +560,7 @@ class Optimizer(Leaves):
         names, thetas = paths(params), leaves(params)
         _check_params(self, names, thetas)
         _refuse_overlap(_spans(names, thetas))
-        parts = self.parts(names, thetas)
-        rows = [part.init_leaf(theta) for part, theta in zip(parts, thetas, strict=True)]
-        slots = {
-            name: rebuild(params, (row[i] for row in rows)) for i, name in enumerate(self.slots)
-        }
-        if self.elementwise and len(thetas) > 1:
-            slots = _executors().packed_alike(thetas, slots)
+        slots = _first_slots(self, params, names, thetas)
         return State(0, slots, {})
 
     def update(self, params: Tree, grads: Tree, state: State) -> tuple[Tree, State]:
@@ -544,10 +568,9 @@ class Optimizer(Leaves):
         names, thetas, held = paths(params), leaves(params), slots_of(self, params, state)
         _check_leaves(self, names, thetas, held)
         gs = _gradients(params, thetas, grads)
-        try:
-            scalars = self.prepare(params, grads, state)
-        except SkipStep as skipped:
-            return _unchanged(params, state, skipped.scalars)
+        scalars, skipped = _prepared(self, params, grads, state)
+        if skipped:
+            return _unchanged(params, state, scalars)
         rows = _updated(self.parts(names, thetas), (thetas, gs, *held), state.t + 1, scalars)
         new = [rebuild(params, (row[i] for row in rows)) for i in range(1 + len(held))]
         return new[0], State(state.t + 1, dict(zip(self.slots, new[1:], strict=True)), scalars)
@@ -557,10 +580,7 @@ class Optimizer(Leaves):
         targets = _targets(self, params, state)
         gs = _gradients(params, targets.thetas, grads)
         targets.refuse_shared(gs)
-        try:
-            scalars = self.prepare(params, grads, state)
-        except SkipStep as skipped:
-            state.scalars = skipped.scalars
-            return
-        targets.plan(gs, state.t + 1, scalars)
-        state.t, state.scalars = state.t + 1, scalars
+        scalars, skipped = _prepared(self, params, grads, state)
+        if not skipped:
+            targets.plan(gs, state.t + 1, scalars)
+        state.t, state.scalars = state.t + (not skipped), scalars

@@ -270,6 +270,20 @@ def _names(i: int, group: dict[str, Any]) -> list[str]:
     return [f"group {i}, parameter {j}" for j in range(count)]
 
 
+def _check_method(method: Any) -> None:
+    if not isinstance(method, Optimizer):
+        raise TypeError(
+            "method: expected an optimizer of adam_tutorial, such as Adam(lr=1e-3), got "
+            f"{type(method).__name__}."
+        )
+    if "groups" in settings_of(method):
+        raise TypeError(
+            "method: torch has parameter groups of its own. Pass the method inside Groups, and "
+            'params=[{"params": [...], "lr": 1e-4}, ...]. Nothing was changed.'
+        )
+
+
+# %% chapters/torch_adapter.ipynb#torch-key-checks
 def _check_keys(i: int, group: Any, method: Optimizer) -> None:
     """A misspelt hyper-parameter would be ignored in silence; torch's own keys are let through."""
     settings = settings_of(method)
@@ -299,16 +313,7 @@ class _Grouped(torch.optim.Optimizer):
     """Parameters in groups; each group holds the hyper-parameters, where torch looks for them."""
 
     def __init__(self, params: Any, method: Optimizer) -> None:
-        if not isinstance(method, Optimizer):
-            raise TypeError(
-                "method: expected an optimizer of adam_tutorial, such as Adam(lr=1e-3), got "
-                f"{type(method).__name__}."
-            )
-        if "groups" in settings_of(method):
-            raise TypeError(
-                "method: torch has parameter groups of its own. Pass the method inside Groups, and "
-                'params=[{"params": [...], "lr": 1e-4}, ...]. Nothing was changed.'
-            )
+        _check_method(method)
         self.method, self._settings = method, tuple(settings_of(method))
         self._scheduled = _scheduled(method)
         self._methods: dict[int, tuple[int, dict[str, Any], Optimizer]] = {}

@@ -354,6 +354,11 @@ def _chosen(groups: Mapping[Selector, Any], names: list[str], thetas: list[Array
     return [row.index(True) + 1 if True in row else 0 for row in fits]
 
 
+def _unique(names: list[str]) -> list[str]:
+    """The paths, made different: {"a/b": ...} and {"a": {"b": ...}} have the same."""
+    return names if len(set(names)) == len(names) else [f"{n} ({i})" for i, n in enumerate(names)]
+
+
 def _method_of(inner: Optimizer, selector: Any, settings: Any) -> Optimizer:
     """The method with the settings of one group, or an error that names the group."""
     if isinstance(selector, bool) or not (isinstance(selector, (str, int)) or callable(selector)):
@@ -373,26 +378,24 @@ class _Grouped(_Around):
 
     def _split(self, params: Tree, state: State, *columns: Any) -> Iterator[Any]:
         """For each group its method, its state, and its share of each column, by path."""
-        names = paths(params)
+        names, columns = _unique(paths(params)), (leaves(params), *columns)
         held = [matched(params, state.slots[name], f"state.{name}") for name in self.slots]
-        parts: Sequence[Any] = self.parts(names, leaves(params))
+        parts: Sequence[Any] = self.parts(paths(params), leaves(params))
         for part in {id(part): part for part in parts}.values():
             at = [i for i, each in enumerate(parts) if each is part]
             slots, rest = (
                 [{names[i]: column[i] for i in at} for column in columns]
                 for columns in (held, columns)
             )
-            inside = State(
-                state.t, dict(zip(self.slots, slots, strict=True)), part.own(state.scalars)
-            )
-            yield part, inside, *rest
+            own = dict(zip(self.slots, slots, strict=True))
+            yield part, State(state.t, own, part.own(state.scalars)), *rest
 
     @_only_inside
     def prepare(self, params: Tree, grads: Tree, state: State) -> dict[str, float]:
         if not _prepares(self.inner):
             return state.scalars
         found, gs = dict(state.scalars), matched(params, grads, "grads")
-        for part, inside, thetas, own in self._split(params, state, leaves(params), gs):
+        for part, inside, thetas, own in self._split(params, state, gs):
             try:
                 found |= part.named(part.inner.prepare(thetas, own, inside))
             except SkipStep as skipped:
@@ -401,13 +404,13 @@ class _Grouped(_Around):
 
     def metric(self, state: State) -> Tree:
         if not self.slots:
-            raise TypeError("metric: without slots a state does not say which leaves form groups.")
+            raise TypeError("metric: a state without slots does not say which leaves form groups.")
         like = state.slots[self.slots[0]]
         found: dict[str, Array] = {}
-        for part, inside, held in self._split(like, state, leaves(like)):
+        for part, inside, held in self._split(like, state):
             h = part.inner.metric(inside)
             found |= h if isinstance(h, dict) else {k: np.full_like(a, h) for k, a in held.items()}
-        return rebuild(like, [found[name] for name in paths(like)])
+        return rebuild(like, [found[name] for name in _unique(paths(like))])
 
 
 # %% chapters/wrappers.ipynb#wrappers-groups
