@@ -40,6 +40,8 @@ __all__: list[str] = [
     "Leaves",
     "MasterWeights",
     "Maximize",
+    "Momentum",
+    "Nesterov",
     "OPTIONS",
     "Optimizer",
     "PARALLEL",
@@ -168,6 +170,8 @@ _HOME: dict[str, str] = {
     "Leaves": "optimizer",
     "MasterWeights": "precision",
     "Maximize": "wrappers",
+    "Momentum": "momentum",
+    "Nesterov": "momentum",
     "OPTIONS": "kernels",
     "Optimizer": "optimizer",
     "PARALLEL": "executors",
@@ -278,6 +282,7 @@ _MODULES: list[str] = [
     "figures",
     "kernels",
     "moments",
+    "momentum",
     "optimizer",
     "packing",
     "precision",
@@ -300,6 +305,7 @@ if TYPE_CHECKING:
     from adam_tutorial import figures as figures
     from adam_tutorial import kernels as kernels
     from adam_tutorial import moments as moments
+    from adam_tutorial import momentum as momentum
     from adam_tutorial import optimizer as optimizer
     from adam_tutorial import packing as packing
     from adam_tutorial import precision as precision
@@ -374,6 +380,8 @@ if TYPE_CHECKING:
     from adam_tutorial.moments import gain as gain
     from adam_tutorial.moments import half_life as half_life
     from adam_tutorial.moments import mean_age as mean_age
+    from adam_tutorial.momentum import Momentum as Momentum
+    from adam_tutorial.momentum import Nesterov as Nesterov
     from adam_tutorial.optimizer import Hooks as Hooks
     from adam_tutorial.optimizer import Leaves as Leaves
     from adam_tutorial.optimizer import Optimizer as Optimizer
