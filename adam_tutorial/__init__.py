@@ -35,6 +35,7 @@ __all__: list[str] = [
     "Kernel",
     "Leaves",
     "MasterWeights",
+    "Nadam",
     "OPTIONS",
     "Optimizer",
     "PARALLEL",
@@ -52,6 +53,7 @@ __all__: list[str] = [
     "Symbol",
     "TraceError",
     "Tree",
+    "UnbiasedNadam",
     "Wrapper",
     "asarray",
     "asked",
@@ -72,6 +74,7 @@ __all__: list[str] = [
     "default",
     "describe",
     "digits",
+    "dozat_schedule",
     "drift",
     "drift_limit",
     "effective_size",
@@ -149,6 +152,7 @@ _HOME: dict[str, str] = {
     "Kernel": "dialects",
     "Leaves": "optimizer",
     "MasterWeights": "precision",
+    "Nadam": "nadam",
     "OPTIONS": "kernels",
     "Optimizer": "optimizer",
     "PARALLEL": "executors",
@@ -167,6 +171,7 @@ _HOME: dict[str, str] = {
     "TorchOptimizer": "torch_adapter",
     "TraceError": "tracing",
     "Tree": "trees",
+    "UnbiasedNadam": "nadam",
     "Wrapper": "precision",
     "array_view": "torch_adapter",
     "asarray": "backends",
@@ -188,6 +193,7 @@ _HOME: dict[str, str] = {
     "default": "backends",
     "describe": "backends",
     "digits": "problems",
+    "dozat_schedule": "nadam",
     "drift": "bias_correction",
     "drift_limit": "bias_correction",
     "effective_size": "moments",
@@ -250,6 +256,7 @@ _MODULES: list[str] = [
     "figures",
     "kernels",
     "moments",
+    "nadam",
     "optimizer",
     "packing",
     "precision",
@@ -271,6 +278,7 @@ if TYPE_CHECKING:
     from adam_tutorial import figures as figures
     from adam_tutorial import kernels as kernels
     from adam_tutorial import moments as moments
+    from adam_tutorial import nadam as nadam
     from adam_tutorial import optimizer as optimizer
     from adam_tutorial import packing as packing
     from adam_tutorial import precision as precision
@@ -342,6 +350,9 @@ if TYPE_CHECKING:
     from adam_tutorial.moments import gain as gain
     from adam_tutorial.moments import half_life as half_life
     from adam_tutorial.moments import mean_age as mean_age
+    from adam_tutorial.nadam import Nadam as Nadam
+    from adam_tutorial.nadam import UnbiasedNadam as UnbiasedNadam
+    from adam_tutorial.nadam import dozat_schedule as dozat_schedule
     from adam_tutorial.optimizer import Hooks as Hooks
     from adam_tutorial.optimizer import Leaves as Leaves
     from adam_tutorial.optimizer import Optimizer as Optimizer
