@@ -41,6 +41,7 @@ __all__: list[str] = [
     "MasterWeights",
     "Maximize",
     "Momentum",
+    "Nadam",
     "Nesterov",
     "OPTIONS",
     "Optimizer",
@@ -62,6 +63,7 @@ __all__: list[str] = [
     "Symbol",
     "TraceError",
     "Tree",
+    "UnbiasedNadam",
     "Wrapper",
     "all_finite",
     "asarray",
@@ -84,6 +86,7 @@ __all__: list[str] = [
     "default",
     "describe",
     "digits",
+    "dozat_schedule",
     "drift",
     "drift_limit",
     "effective_size",
@@ -171,6 +174,7 @@ _HOME: dict[str, str] = {
     "MasterWeights": "precision",
     "Maximize": "wrappers",
     "Momentum": "momentum",
+    "Nadam": "nadam",
     "Nesterov": "momentum",
     "OPTIONS": "kernels",
     "Optimizer": "optimizer",
@@ -193,6 +197,7 @@ _HOME: dict[str, str] = {
     "TorchOptimizer": "torch_adapter",
     "TraceError": "tracing",
     "Tree": "trees",
+    "UnbiasedNadam": "nadam",
     "Wrapper": "wrappers",
     "all_finite": "wrappers",
     "array_view": "torch_adapter",
@@ -216,6 +221,7 @@ _HOME: dict[str, str] = {
     "default": "backends",
     "describe": "backends",
     "digits": "problems",
+    "dozat_schedule": "nadam",
     "drift": "bias_correction",
     "drift_limit": "bias_correction",
     "effective_size": "moments",
@@ -283,6 +289,7 @@ _MODULES: list[str] = [
     "kernels",
     "moments",
     "momentum",
+    "nadam",
     "optimizer",
     "packing",
     "precision",
@@ -306,6 +313,7 @@ if TYPE_CHECKING:
     from adam_tutorial import kernels as kernels
     from adam_tutorial import moments as moments
     from adam_tutorial import momentum as momentum
+    from adam_tutorial import nadam as nadam
     from adam_tutorial import optimizer as optimizer
     from adam_tutorial import packing as packing
     from adam_tutorial import precision as precision
@@ -382,6 +390,9 @@ if TYPE_CHECKING:
     from adam_tutorial.moments import mean_age as mean_age
     from adam_tutorial.momentum import Momentum as Momentum
     from adam_tutorial.momentum import Nesterov as Nesterov
+    from adam_tutorial.nadam import Nadam as Nadam
+    from adam_tutorial.nadam import UnbiasedNadam as UnbiasedNadam
+    from adam_tutorial.nadam import dozat_schedule as dozat_schedule
     from adam_tutorial.optimizer import Hooks as Hooks
     from adam_tutorial.optimizer import Leaves as Leaves
     from adam_tutorial.optimizer import Optimizer as Optimizer
