@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 
 __all__: list[str] = [
     "ARITHMETIC",
+    "Adagrad",
     "Adam",
     "AdamHat",
     "Array",
@@ -146,6 +147,7 @@ __all__: list[str] = [
 
 _HOME: dict[str, str] = {
     "ARITHMETIC": "tracing",
+    "Adagrad": "adagrad",
     "Adam": "adam",
     "AdamHat": "adam",
     "Array": "trees",
@@ -279,6 +281,7 @@ _HOME: dict[str, str] = {
     "z_score": "checks",
 }
 _MODULES: list[str] = [
+    "adagrad",
     "adam",
     "backends",
     "bias_correction",
@@ -303,6 +306,7 @@ _MODULES: list[str] = [
 _OPTIONAL: list[str] = ["torch_adapter"]
 
 if TYPE_CHECKING:
+    from adam_tutorial import adagrad as adagrad
     from adam_tutorial import adam as adam
     from adam_tutorial import backends as backends
     from adam_tutorial import bias_correction as bias_correction
@@ -324,6 +328,7 @@ if TYPE_CHECKING:
     from adam_tutorial import tracing as tracing
     from adam_tutorial import trees as trees
     from adam_tutorial import wrappers as wrappers
+    from adam_tutorial.adagrad import Adagrad as Adagrad
     from adam_tutorial.adam import Adam as Adam
     from adam_tutorial.adam import AdamHat as AdamHat
     from adam_tutorial.backends import asarray as asarray
