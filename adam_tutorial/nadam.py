@@ -30,12 +30,14 @@ class dozat_schedule:
     decay: float = 0.004  # PyTorch's momentum_decay; 1 / 250
 
     def __call__(self, t: int) -> float:
-        return self.mu * (1 - 0.5 * 0.96 ** (self.decay * t))
+        return self.mu * (1 - 0.5 * float(0.96 ** (self.decay * t)))
 
 
 def _momentum(beta1: Schedule, t: int) -> float:
     """beta1 at step t; `hyper` would call the other schedules as well."""
-    return validated("beta1", beta1(t), f" at step {t}") if callable(beta1) else beta1
+    if isinstance(beta1, float):
+        return beta1
+    return validated("beta1", beta1(t), f" at step {t}")
 
 
 # %% chapters/nadam.ipynb#nadam-rule
