@@ -12,7 +12,16 @@ from typing import Any
 
 import numpy as np
 
-from adam_tutorial import SGD, Adam, AdamHat, MasterWeights, Optimizer
+from adam_tutorial import (
+    SGD,
+    Adam,
+    AdamHat,
+    MasterWeights,
+    Nadam,
+    Optimizer,
+    UnbiasedNadam,
+    dozat_schedule,
+)
 from adam_tutorial.trees import Array, Tree, leaves, map_leaves, matched, paths
 
 STEPS, COORDINATES = 200, 8
@@ -78,6 +87,16 @@ def corrected_mean(optimizer: Any, state: Any, g: Array) -> Array:
     return state.m / (1 - optimizer.beta1**state.t)
 
 
+def mean_ahead(optimizer: Any, state: Any, g: Array) -> Array:
+    now, ahead = 1 - state.mu_product, 1 - state.mu_product * state.mu_next
+    return (1 - state.mu) * g / now + state.mu_next * state.m / ahead
+
+
+def unbiased_mean_ahead(optimizer: Any, state: Any, g: Array) -> Array:
+    ahead = 1 - state.mu_product * state.mu_next
+    return (state.mu_next * state.m + (1 - state.mu_next) * g) / ahead
+
+
 CASES = (
     Case(
         "SGD",
@@ -98,6 +117,21 @@ CASES = (
         partial(AdamHat, lr=0.003, beta1=0.8, beta2=0.98, eps=1e-6),
         corrected_mean,
         golden=("keras-adam",),
+    ),
+    Case(
+        "Nadam",
+        partial(Nadam, lr=0.003, beta1=0.8, beta2=0.98, eps=1e-6),
+        mean_ahead,
+    ),
+    Case(
+        "NadamWarming",
+        partial(Nadam, lr=0.003, beta1=dozat_schedule(0.95, 0.1), beta2=0.98, eps=1e-6),
+        mean_ahead,
+    ),
+    Case(
+        "UnbiasedNadam",
+        partial(UnbiasedNadam, lr=0.003, beta1=dozat_schedule(0.95, 0.1), beta2=0.98, eps=1e-6),
+        unbiased_mean_ahead,
     ),
     Case(
         "MasterWeights",
