@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from adam_tutorial.optimizer import Optimizer, Schedule, State, validated
+from adam_tutorial.optimizer import Optimizer, Schedule, State
 from adam_tutorial.trees import Tree
 
 
@@ -65,9 +65,7 @@ class Nesterov(Optimizer):
 
     def prepare(self, params: Tree, grads: Tree, state: State) -> dict[str, float]:
         """The momentum of the step after this one."""
-        t = state.t + 2
-        after = self.momentum(t) if callable(self.momentum) else self.momentum
-        return {"momentum_next": validated("momentum", after, f" at step {t}")}
+        return {"momentum_next": self.at("momentum", state.t + 2)}
 
     def metric(self, state: State) -> float:
         """H = 1 / lr, so that the step is H**-1 (momentum_next * m / lr + g)."""

@@ -22,7 +22,9 @@ from adam_tutorial import (
     Guarded,
     MasterWeights,
     Maximize,
+    Momentum,
     Nadam,
+    Nesterov,
     Optimizer,
     UnbiasedNadam,
     dozat_schedule,
@@ -91,6 +93,15 @@ def gradient(optimizer: Any, state: Any, g: Array) -> Array:
     return g
 
 
+def velocity(optimizer: Any, state: Any, g: Array) -> Array:
+    """The move in units of the gradient: momentum keeps it in units of the parameter."""
+    return state.m / optimizer.hyper(state.t)["lr"]
+
+
+def velocity_ahead(optimizer: Any, state: Any, g: Array) -> Array:
+    return state.momentum_next * velocity(optimizer, state, g) + g
+
+
 def corrected_mean(optimizer: Any, state: Any, g: Array) -> Array:
     return state.m / (1 - optimizer.beta1**state.t)
 
@@ -125,6 +136,18 @@ CASES = (
         gradient,
         torch=torch_optim("SGD", lr=0.05),
         golden=("optax-sgd", "keras-sgd"),
+    ),
+    Case(
+        "Momentum",
+        partial(Momentum, lr=0.05, momentum=0.8),
+        velocity,
+        torch=torch_optim("SGD", lr=0.05, momentum=0.8),
+    ),
+    Case(
+        "Nesterov",
+        partial(Nesterov, lr=0.05, momentum=0.8),
+        velocity_ahead,
+        torch=torch_optim("SGD", lr=0.05, momentum=0.8, nesterov=True),
     ),
     Case(
         "Adam",
