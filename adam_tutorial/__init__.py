@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 
 __all__: list[str] = [
     "ARITHMETIC",
+    "Adadelta",
     "Adam",
     "AdamHat",
     "Array",
@@ -20,6 +21,7 @@ __all__: list[str] = [
     "COMPARISONS",
     "COMPILE_AFTER",
     "COMPILE_SIZE",
+    "CenteredRMSProp",
     "CheckFailed",
     "Clipped",
     "CpuLeaf",
@@ -41,6 +43,7 @@ __all__: list[str] = [
     "MasterWeights",
     "Maximize",
     "Momentum",
+    "MomentumRMSProp",
     "Nadam",
     "Nesterov",
     "OPTIONS",
@@ -49,6 +52,7 @@ __all__: list[str] = [
     "Plan",
     "Plans",
     "Program",
+    "RMSProp",
     "Ravine",
     "Recorder",
     "Rosenbrock",
@@ -146,6 +150,7 @@ __all__: list[str] = [
 
 _HOME: dict[str, str] = {
     "ARITHMETIC": "tracing",
+    "Adadelta": "rmsprop",
     "Adam": "adam",
     "AdamHat": "adam",
     "Array": "trees",
@@ -153,6 +158,7 @@ _HOME: dict[str, str] = {
     "COMPARISONS": "tracing",
     "COMPILE_AFTER": "executors",
     "COMPILE_SIZE": "executors",
+    "CenteredRMSProp": "rmsprop",
     "CheckFailed": "checks",
     "Clipped": "wrappers",
     "CpuLeaf": "executors",
@@ -174,6 +180,7 @@ _HOME: dict[str, str] = {
     "MasterWeights": "precision",
     "Maximize": "wrappers",
     "Momentum": "momentum",
+    "MomentumRMSProp": "rmsprop",
     "Nadam": "nadam",
     "Nesterov": "momentum",
     "OPTIONS": "kernels",
@@ -182,6 +189,7 @@ _HOME: dict[str, str] = {
     "Plan": "executors",
     "Plans": "executors",
     "Program": "tracing",
+    "RMSProp": "rmsprop",
     "Ravine": "problems",
     "Recorder": "tracing",
     "Rosenbrock": "problems",
@@ -294,6 +302,7 @@ _MODULES: list[str] = [
     "packing",
     "precision",
     "problems",
+    "rmsprop",
     "roofline",
     "sgd",
     "tracing",
@@ -318,6 +327,7 @@ if TYPE_CHECKING:
     from adam_tutorial import packing as packing
     from adam_tutorial import precision as precision
     from adam_tutorial import problems as problems
+    from adam_tutorial import rmsprop as rmsprop
     from adam_tutorial import roofline as roofline
     from adam_tutorial import sgd as sgd
     from adam_tutorial import torch_adapter as torch_adapter
@@ -424,6 +434,10 @@ if TYPE_CHECKING:
     from adam_tutorial.problems import digits as digits
     from adam_tutorial.problems import log_softmax as log_softmax
     from adam_tutorial.problems import trace as trace
+    from adam_tutorial.rmsprop import Adadelta as Adadelta
+    from adam_tutorial.rmsprop import CenteredRMSProp as CenteredRMSProp
+    from adam_tutorial.rmsprop import MomentumRMSProp as MomentumRMSProp
+    from adam_tutorial.rmsprop import RMSProp as RMSProp
     from adam_tutorial.roofline import bytes_per_parameter as bytes_per_parameter
     from adam_tutorial.roofline import measured as measured
     from adam_tutorial.sgd import SGD as SGD

@@ -15,17 +15,21 @@ import numpy as np
 from adam_tutorial import (
     L2,
     SGD,
+    Adadelta,
     Adam,
     AdamHat,
+    CenteredRMSProp,
     Clipped,
     Groups,
     Guarded,
     MasterWeights,
     Maximize,
     Momentum,
+    MomentumRMSProp,
     Nadam,
     Nesterov,
     Optimizer,
+    RMSProp,
     UnbiasedNadam,
     dozat_schedule,
 )
@@ -129,6 +133,19 @@ def around(wrapper: Callable[..., Optimizer], inner: Optimizer) -> Callable[...,
     return make
 
 
+def last_move(optimizer: Any, state: Any, g: Array) -> Array:
+    """m / lr, where the learning rate acts inside m."""
+    return state.m / optimizer.hyper(state.t)["lr"]
+
+
+def adadelta_step(optimizer: Any, state: Any, g: Array) -> Array:
+    """sqrt(x + eps) g with the x of the step before, which x and v give back."""
+    eps, rho = optimizer.eps, optimizer.rho
+    share = (1 - rho) * (g * g) / (state.v + eps)  # x = rho * old + share * (old + eps)
+    old = (state.x - share * eps) / (rho + share)
+    return np.sqrt(old + eps) * g
+
+
 CASES = (
     Case(
         "SGD",
@@ -148,6 +165,30 @@ CASES = (
         partial(Nesterov, lr=0.05, momentum=0.8),
         velocity_ahead,
         torch=torch_optim("SGD", lr=0.05, momentum=0.8, nesterov=True),
+    ),
+    Case(
+        "RMSProp",
+        partial(RMSProp, lr=0.003, rho=0.8, eps=1e-6),
+        gradient,
+        torch=torch_optim("RMSprop", lr=0.003, alpha=0.8, eps=1e-6),
+    ),
+    Case(
+        "CenteredRMSProp",  # a long memory: what torch subtracts then loses few digits
+        partial(CenteredRMSProp, lr=0.003, rho=0.98, eps=1e-3),
+        gradient,
+        torch=torch_optim("RMSprop", lr=0.003, alpha=0.98, eps=1e-3, centered=True),
+    ),
+    Case(
+        "MomentumRMSProp",
+        partial(MomentumRMSProp, lr=0.003, rho=0.8, momentum=0.7, eps=1e-6),
+        last_move,
+        torch=torch_optim("RMSprop", lr=0.003, alpha=0.8, momentum=0.7, eps=1e-6),
+    ),
+    Case(
+        "Adadelta",
+        partial(Adadelta, lr=0.5, rho=0.8, eps=1e-4),
+        adadelta_step,
+        torch=torch_optim("Adadelta", lr=0.5, rho=0.8, eps=1e-4),
     ),
     Case(
         "Adam",
