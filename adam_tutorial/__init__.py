@@ -13,7 +13,9 @@ __version__ = "0.1.0"
 
 __all__: list[str] = [
     "ARITHMETIC",
+    "AdaMax",
     "Adadelta",
+    "Adagrad",
     "Adam",
     "AdamHat",
     "Array",
@@ -150,7 +152,9 @@ __all__: list[str] = [
 
 _HOME: dict[str, str] = {
     "ARITHMETIC": "tracing",
+    "AdaMax": "adamax",
     "Adadelta": "rmsprop",
+    "Adagrad": "adagrad",
     "Adam": "adam",
     "AdamHat": "adam",
     "Array": "trees",
@@ -287,7 +291,9 @@ _HOME: dict[str, str] = {
     "z_score": "checks",
 }
 _MODULES: list[str] = [
+    "adagrad",
     "adam",
+    "adamax",
     "backends",
     "bias_correction",
     "checks",
@@ -312,7 +318,9 @@ _MODULES: list[str] = [
 _OPTIONAL: list[str] = ["torch_adapter"]
 
 if TYPE_CHECKING:
+    from adam_tutorial import adagrad as adagrad
     from adam_tutorial import adam as adam
+    from adam_tutorial import adamax as adamax
     from adam_tutorial import backends as backends
     from adam_tutorial import bias_correction as bias_correction
     from adam_tutorial import checks as checks
@@ -334,8 +342,10 @@ if TYPE_CHECKING:
     from adam_tutorial import tracing as tracing
     from adam_tutorial import trees as trees
     from adam_tutorial import wrappers as wrappers
+    from adam_tutorial.adagrad import Adagrad as Adagrad
     from adam_tutorial.adam import Adam as Adam
     from adam_tutorial.adam import AdamHat as AdamHat
+    from adam_tutorial.adamax import AdaMax as AdaMax
     from adam_tutorial.backends import asarray as asarray
     from adam_tutorial.backends import available as available
     from adam_tutorial.backends import default as default

@@ -16,7 +16,9 @@ from adam_tutorial import (
     L2,
     SGD,
     Adadelta,
+    Adagrad,
     Adam,
+    AdaMax,
     AdamHat,
     CenteredRMSProp,
     Clipped,
@@ -167,6 +169,12 @@ CASES = (
         torch=torch_optim("SGD", lr=0.05, momentum=0.8, nesterov=True),
     ),
     Case(
+        "Adagrad",
+        partial(Adagrad, lr=0.05, eps=1e-6),
+        gradient,
+        torch=torch_optim("Adagrad", lr=0.05, eps=1e-6),
+    ),
+    Case(
         "RMSProp",
         partial(RMSProp, lr=0.003, rho=0.8, eps=1e-6),
         gradient,
@@ -217,6 +225,12 @@ CASES = (
         "UnbiasedNadam",
         partial(UnbiasedNadam, lr=0.003, beta1=dozat_schedule(0.95, 0.1), beta2=0.98, eps=1e-6),
         unbiased_mean_ahead,
+    ),
+    Case(
+        "AdaMax",
+        partial(AdaMax, lr=0.003, beta1=0.8, beta2=0.98),
+        corrected_mean,
+        torch=torch_optim("Adamax", lr=0.003, betas=(0.8, 0.98), eps=1e-300),
     ),
     Case(
         "MasterWeights",
