@@ -56,8 +56,8 @@ class State:
 
 
 # %% chapters/descent.ipynb#optimizer-hyper
-_FRACTIONS = {"momentum", "rho", "beta1", "beta2"}  # averages remember a fraction, in [0, 1)
-_AMOUNTS = {"lr", "eps", "weight_decay"}  # finite, and not negative
+_FRACTIONS = {"momentum", "rho", "beta1", "beta2", "dampening"}  # shares, in [0, 1)
+_AMOUNTS = {"lr", "eps", "weight_decay", "initial", "momentum_decay"}  # finite, and not negative
 
 
 def validated(name: str, value: Any, where: str = "") -> float:

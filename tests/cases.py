@@ -13,6 +13,18 @@ from typing import Any
 import numpy as np
 
 from adam_tutorial import SGD, Adam, AdamHat, MasterWeights, Optimizer
+from adam_tutorial.conventions import (
+    KerasAdagrad,
+    KerasAdaMax,
+    KerasCenteredRMSProp,
+    KerasMomentumRMSProp,
+    KerasRMSProp,
+    TorchAdaMax,
+    TorchMomentum,
+    TorchMomentumRMSProp,
+    TorchNAdam,
+    TorchNesterov,
+)
 from adam_tutorial.trees import Array, Tree, leaves, map_leaves, matched, paths
 
 STEPS, COORDINATES = 200, 8
@@ -78,6 +90,20 @@ def corrected_mean(optimizer: Any, state: Any, g: Array) -> Array:
     return state.m / (1 - optimizer.beta1**state.t)
 
 
+def buffer(optimizer: Any, state: Any, g: Array) -> Array:
+    return state.m
+
+
+def look_ahead(optimizer: Any, state: Any, g: Array) -> Array:
+    return g + optimizer.momentum * state.m
+
+
+def scheduled_mean(optimizer: Any, state: Any, g: Array) -> Array:
+    """Nadam's direction, with the running product of the state."""
+    mu, mu_next, product = state.mu, state.mu_next, state.product
+    return mu_next * state.m / (1 - product * mu_next) + (1 - mu) * g / (1 - product)
+
+
 CASES = (
     Case(
         "SGD",
@@ -104,6 +130,69 @@ CASES = (
         lambda **hyper: MasterWeights(replace(Adam(0.003, 0.8, 0.98, 1e-6), **hyper)),
         lambda optimizer, state, g: corrected_mean(optimizer.inner, state, g),
         torch=torch_optim("Adam", lr=0.003, betas=(0.8, 0.98), eps=1e-6),
+    ),
+    Case(
+        "TorchMomentum",
+        partial(TorchMomentum, lr=0.05, momentum=0.8, dampening=0.3),
+        buffer,
+        torch=torch_optim("SGD", lr=0.05, momentum=0.8, dampening=0.3),
+    ),
+    Case(
+        "TorchNesterov",
+        partial(TorchNesterov, lr=0.05, momentum=0.8),
+        look_ahead,
+        torch=torch_optim("SGD", lr=0.05, momentum=0.8, nesterov=True),
+        golden=("optax-nesterov",),
+    ),
+    Case(
+        "KerasAdagrad",
+        partial(KerasAdagrad, lr=0.05, initial=0.2, eps=1e-3),
+        gradient,
+        golden=("keras-adagrad", "optax-adagrad"),
+    ),
+    Case(
+        "KerasRMSProp",
+        partial(KerasRMSProp, lr=0.003, rho=0.8, eps=1e-4),
+        gradient,
+        golden=("keras-rmsprop", "optax-rmsprop"),
+    ),
+    Case(
+        "KerasCenteredRMSProp",
+        partial(KerasCenteredRMSProp, lr=0.003, rho=0.8, eps=1e-4),
+        gradient,
+        golden=("keras-rmsprop-centered", "optax-rmsprop-centered"),
+    ),
+    Case(
+        "KerasMomentumRMSProp",
+        partial(KerasMomentumRMSProp, lr=0.003, rho=0.8, momentum=0.7, eps=1e-4),
+        buffer,
+        golden=("keras-rmsprop-momentum", "optax-rmsprop-momentum"),
+    ),
+    Case(
+        "TorchMomentumRMSProp",
+        partial(TorchMomentumRMSProp, lr=0.003, rho=0.8, momentum=0.7, eps=1e-4),
+        buffer,
+        torch=torch_optim("RMSprop", lr=0.003, alpha=0.8, momentum=0.7, eps=1e-4),
+    ),
+    Case(
+        "TorchAdaMax",
+        partial(TorchAdaMax, lr=0.003, beta1=0.8, beta2=0.98, eps=1e-3),
+        corrected_mean,
+        torch=torch_optim("Adamax", lr=0.003, betas=(0.8, 0.98), eps=1e-3),
+        golden=("optax-adamax",),
+    ),
+    Case(
+        "KerasAdaMax",
+        partial(KerasAdaMax, lr=0.003, beta1=0.8, beta2=0.98, eps=1e-3),
+        corrected_mean,
+        golden=("keras-adamax",),
+    ),
+    Case(
+        "TorchNAdam",
+        partial(TorchNAdam, lr=0.003, beta1=0.8, beta2=0.98, eps=1e-6, momentum_decay=0.04),
+        scheduled_mean,
+        torch=torch_optim("NAdam", lr=0.003, betas=(0.8, 0.98), eps=1e-6, momentum_decay=0.04),
+        golden=("keras-nadam",),
     ),
 )
 
