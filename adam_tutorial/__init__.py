@@ -21,6 +21,7 @@ __all__: list[str] = [
     "COMPILE_AFTER",
     "COMPILE_SIZE",
     "CheckFailed",
+    "Clipped",
     "CpuLeaf",
     "Dialect",
     "Digits",
@@ -29,6 +30,8 @@ __all__: list[str] = [
     "Evidence",
     "Expr",
     "GpuLeaf",
+    "Groups",
+    "Guarded",
     "HalfLeaf",
     "Hooks",
     "KINDS",
@@ -38,12 +41,15 @@ __all__: list[str] = [
     "KerasMomentumRMSProp",
     "KerasRMSProp",
     "Kernel",
+    "L2",
     "Leaves",
     "MasterWeights",
+    "Maximize",
     "OPTIONS",
     "Optimizer",
     "PARALLEL",
     "Plan",
+    "Plans",
     "Program",
     "Ravine",
     "Recorder",
@@ -52,6 +58,8 @@ __all__: list[str] = [
     "SLICE",
     "Saddle",
     "Schedule",
+    "Selector",
+    "SkipStep",
     "SparseFeatures",
     "State",
     "Symbol",
@@ -63,6 +71,7 @@ __all__: list[str] = [
     "TraceError",
     "Tree",
     "Wrapper",
+    "all_finite",
     "asarray",
     "asked",
     "at_most",
@@ -73,6 +82,7 @@ __all__: list[str] = [
     "check_leaf",
     "checked_beta",
     "compiled",
+    "composed",
     "compute_dtype",
     "constants_of",
     "corrected_ema",
@@ -94,6 +104,7 @@ __all__: list[str] = [
     "figure",
     "gain",
     "get_threads",
+    "global_norm",
     "gpu_problem",
     "half_life",
     "host",
@@ -115,6 +126,7 @@ __all__: list[str] = [
     "pack",
     "packed_alike",
     "paths",
+    "plan_of",
     "program_of",
     "rebuild",
     "refuse_capture",
@@ -122,6 +134,7 @@ __all__: list[str] = [
     "same_bits",
     "scalar_python",
     "set_threads",
+    "settings_of",
     "slots_of",
     "symbolic",
     "to",
@@ -131,6 +144,7 @@ __all__: list[str] = [
     "vector_of",
     "widen",
     "with_buffers",
+    "with_settings",
     "within",
     "z_score",
 ]
@@ -145,6 +159,7 @@ _HOME: dict[str, str] = {
     "COMPILE_AFTER": "executors",
     "COMPILE_SIZE": "executors",
     "CheckFailed": "checks",
+    "Clipped": "wrappers",
     "CpuLeaf": "executors",
     "Dialect": "dialects",
     "Digits": "problems",
@@ -153,6 +168,8 @@ _HOME: dict[str, str] = {
     "Evidence": "checks",
     "Expr": "tracing",
     "GpuLeaf": "kernels",
+    "Groups": "wrappers",
+    "Guarded": "wrappers",
     "HalfLeaf": "executors",
     "Hooks": "optimizer",
     "KINDS": "checks",
@@ -162,12 +179,15 @@ _HOME: dict[str, str] = {
     "KerasMomentumRMSProp": "conventions",
     "KerasRMSProp": "conventions",
     "Kernel": "dialects",
+    "L2": "wrappers",
     "Leaves": "optimizer",
     "MasterWeights": "precision",
+    "Maximize": "wrappers",
     "OPTIONS": "kernels",
     "Optimizer": "optimizer",
     "PARALLEL": "executors",
     "Plan": "executors",
+    "Plans": "executors",
     "Program": "tracing",
     "Ravine": "problems",
     "Recorder": "tracing",
@@ -176,6 +196,8 @@ _HOME: dict[str, str] = {
     "SLICE": "executors",
     "Saddle": "problems",
     "Schedule": "optimizer",
+    "Selector": "wrappers",
+    "SkipStep": "optimizer",
     "SparseFeatures": "problems",
     "State": "optimizer",
     "Symbol": "tracing",
@@ -187,7 +209,8 @@ _HOME: dict[str, str] = {
     "TorchOptimizer": "torch_adapter",
     "TraceError": "tracing",
     "Tree": "trees",
-    "Wrapper": "precision",
+    "Wrapper": "wrappers",
+    "all_finite": "wrappers",
     "array_view": "torch_adapter",
     "asarray": "backends",
     "asked": "optimizer",
@@ -199,6 +222,7 @@ _HOME: dict[str, str] = {
     "check_leaf": "optimizer",
     "checked_beta": "moments",
     "compiled": "executors",
+    "composed": "wrappers",
     "compute_dtype": "optimizer",
     "constants_of": "dialects",
     "corrected_ema": "bias_correction",
@@ -220,6 +244,7 @@ _HOME: dict[str, str] = {
     "figure": "figures",
     "gain": "moments",
     "get_threads": "executors",
+    "global_norm": "wrappers",
     "gpu_problem": "backends",
     "half_life": "moments",
     "host": "dialects",
@@ -241,6 +266,7 @@ _HOME: dict[str, str] = {
     "pack": "packing",
     "packed_alike": "executors",
     "paths": "trees",
+    "plan_of": "executors",
     "program_of": "tracing",
     "rebuild": "trees",
     "refuse_capture": "kernels",
@@ -248,6 +274,7 @@ _HOME: dict[str, str] = {
     "same_bits": "checks",
     "scalar_python": "dialects",
     "set_threads": "executors",
+    "settings_of": "wrappers",
     "slots_of": "optimizer",
     "symbolic": "dialects",
     "to": "backends",
@@ -257,6 +284,7 @@ _HOME: dict[str, str] = {
     "vector_of": "packing",
     "widen": "optimizer",
     "with_buffers": "dialects",
+    "with_settings": "wrappers",
     "within": "checks",
     "z_score": "checks",
 }
@@ -279,6 +307,7 @@ _MODULES: list[str] = [
     "sgd",
     "tracing",
     "trees",
+    "wrappers",
 ]
 _OPTIONAL: list[str] = ["torch_adapter"]
 
@@ -302,6 +331,7 @@ if TYPE_CHECKING:
     from adam_tutorial import torch_adapter as torch_adapter
     from adam_tutorial import tracing as tracing
     from adam_tutorial import trees as trees
+    from adam_tutorial import wrappers as wrappers
     from adam_tutorial.adam import Adam as Adam
     from adam_tutorial.adam import AdamHat as AdamHat
     from adam_tutorial.backends import asarray as asarray
@@ -353,12 +383,14 @@ if TYPE_CHECKING:
     from adam_tutorial.executors import CpuLeaf as CpuLeaf
     from adam_tutorial.executors import HalfLeaf as HalfLeaf
     from adam_tutorial.executors import Plan as Plan
+    from adam_tutorial.executors import Plans as Plans
     from adam_tutorial.executors import compiled as compiled
     from adam_tutorial.executors import explain as explain
     from adam_tutorial.executors import get_threads as get_threads
     from adam_tutorial.executors import in_parts as in_parts
     from adam_tutorial.executors import numba_missing as numba_missing
     from adam_tutorial.executors import packed_alike as packed_alike
+    from adam_tutorial.executors import plan_of as plan_of
     from adam_tutorial.executors import replay as replay
     from adam_tutorial.executors import set_threads as set_threads
     from adam_tutorial.figures import figure as figure
@@ -378,6 +410,7 @@ if TYPE_CHECKING:
     from adam_tutorial.optimizer import Leaves as Leaves
     from adam_tutorial.optimizer import Optimizer as Optimizer
     from adam_tutorial.optimizer import Schedule as Schedule
+    from adam_tutorial.optimizer import SkipStep as SkipStep
     from adam_tutorial.optimizer import State as State
     from adam_tutorial.optimizer import asked as asked
     from adam_tutorial.optimizer import check_leaf as check_leaf
@@ -393,7 +426,6 @@ if TYPE_CHECKING:
     from adam_tutorial.packing import pack as pack
     from adam_tutorial.packing import vector_of as vector_of
     from adam_tutorial.precision import MasterWeights as MasterWeights
-    from adam_tutorial.precision import Wrapper as Wrapper
     from adam_tutorial.problems import Digits as Digits
     from adam_tutorial.problems import DriftingTarget as DriftingTarget
     from adam_tutorial.problems import Ravine as Ravine
@@ -425,6 +457,18 @@ if TYPE_CHECKING:
     from adam_tutorial.trees import matched as matched
     from adam_tutorial.trees import paths as paths
     from adam_tutorial.trees import rebuild as rebuild
+    from adam_tutorial.wrappers import L2 as L2
+    from adam_tutorial.wrappers import Clipped as Clipped
+    from adam_tutorial.wrappers import Groups as Groups
+    from adam_tutorial.wrappers import Guarded as Guarded
+    from adam_tutorial.wrappers import Maximize as Maximize
+    from adam_tutorial.wrappers import Selector as Selector
+    from adam_tutorial.wrappers import Wrapper as Wrapper
+    from adam_tutorial.wrappers import all_finite as all_finite
+    from adam_tutorial.wrappers import composed as composed
+    from adam_tutorial.wrappers import global_norm as global_norm
+    from adam_tutorial.wrappers import settings_of as settings_of
+    from adam_tutorial.wrappers import with_settings as with_settings
 else:  # hidden from type checkers, which would otherwise take any name for granted
 
     def __getattr__(name: str) -> object:

@@ -90,8 +90,8 @@ OPTAX: dict[str, tuple[Callable[..., Any], Hyper]] = {
         {"lr": 0.01, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8},
     ),
     "clipped": (
-        lambda lr, norm: optax.chain(optax.clip_by_global_norm(norm), optax.sgd(lr)),
-        {"lr": 0.01, "norm": 2.0},
+        lambda lr, max_norm: optax.chain(optax.clip_by_global_norm(max_norm), optax.sgd(lr)),
+        {"lr": 0.01, "max_norm": 2.0},
     ),
     "l2": (
         lambda lr, beta1, beta2, eps, weight_decay: optax.chain(
@@ -142,10 +142,13 @@ KERAS: dict[str, tuple[Callable[..., Any], Hyper]] = {
         lambda lr, beta1, beta2, eps, momentum_decay: keras.optimizers.Nadam(lr, beta1, beta2, eps),
         {"lr": 1e-3, "beta1": 0.9, "beta2": 0.999, "eps": 1e-7, "momentum_decay": 1.0},
     ),
+    "clipped": (
+        lambda lr, max_norm: keras.optimizers.SGD(lr, global_clipnorm=max_norm),
+        {"lr": 0.01, "max_norm": 2.0},
+    ),
 }
 DECAY = 0.98  # the factor of a falling learning rate: both libraries call a schedule with 0 first
 ADAM: Hyper = {"lr": 1e-3, "weight_decay": 0.1}
-SGD: Hyper = {"lr": 0.01, "norm": 2.0}
 
 
 class Falling(keras.optimizers.schedules.LearningRateSchedule):
@@ -181,8 +184,10 @@ KERAS_CONVENTIONS = {
         ADAM,
     ),
     "adamw": (lambda lr, weight_decay: keras.optimizers.AdamW(lr, weight_decay), ADAM),
-    "clipped": (lambda lr, norm: keras.optimizers.SGD(lr, global_clipnorm=norm), SGD),
-    "clipped-apart": (lambda lr, norm: keras.optimizers.SGD(lr, clipnorm=norm), SGD),
+    "clipped-apart": (
+        lambda lr, max_norm: keras.optimizers.SGD(lr, clipnorm=max_norm),
+        KERAS["clipped"][1],
+    ),
 }
 SIGNATURES = {
     "keras": "SGD Adagrad RMSprop Adadelta Adam AdamW Adamax Nadam".split(),
