@@ -45,6 +45,9 @@ __all__: list[str] = [
     "Leaves",
     "MasterWeights",
     "Maximize",
+    "Momentum",
+    "Nadam",
+    "Nesterov",
     "OPTIONS",
     "Optimizer",
     "PARALLEL",
@@ -70,6 +73,7 @@ __all__: list[str] = [
     "TorchNesterov",
     "TraceError",
     "Tree",
+    "UnbiasedNadam",
     "Wrapper",
     "all_finite",
     "asarray",
@@ -92,6 +96,7 @@ __all__: list[str] = [
     "default",
     "describe",
     "digits",
+    "dozat_schedule",
     "drift",
     "drift_limit",
     "effective_size",
@@ -183,6 +188,9 @@ _HOME: dict[str, str] = {
     "Leaves": "optimizer",
     "MasterWeights": "precision",
     "Maximize": "wrappers",
+    "Momentum": "momentum",
+    "Nadam": "nadam",
+    "Nesterov": "momentum",
     "OPTIONS": "kernels",
     "Optimizer": "optimizer",
     "PARALLEL": "executors",
@@ -209,6 +217,7 @@ _HOME: dict[str, str] = {
     "TorchOptimizer": "torch_adapter",
     "TraceError": "tracing",
     "Tree": "trees",
+    "UnbiasedNadam": "nadam",
     "Wrapper": "wrappers",
     "all_finite": "wrappers",
     "array_view": "torch_adapter",
@@ -232,6 +241,7 @@ _HOME: dict[str, str] = {
     "default": "backends",
     "describe": "backends",
     "digits": "problems",
+    "dozat_schedule": "nadam",
     "drift": "bias_correction",
     "drift_limit": "bias_correction",
     "effective_size": "moments",
@@ -299,6 +309,8 @@ _MODULES: list[str] = [
     "figures",
     "kernels",
     "moments",
+    "momentum",
+    "nadam",
     "optimizer",
     "packing",
     "precision",
@@ -322,6 +334,8 @@ if TYPE_CHECKING:
     from adam_tutorial import figures as figures
     from adam_tutorial import kernels as kernels
     from adam_tutorial import moments as moments
+    from adam_tutorial import momentum as momentum
+    from adam_tutorial import nadam as nadam
     from adam_tutorial import optimizer as optimizer
     from adam_tutorial import packing as packing
     from adam_tutorial import precision as precision
@@ -406,6 +420,11 @@ if TYPE_CHECKING:
     from adam_tutorial.moments import gain as gain
     from adam_tutorial.moments import half_life as half_life
     from adam_tutorial.moments import mean_age as mean_age
+    from adam_tutorial.momentum import Momentum as Momentum
+    from adam_tutorial.momentum import Nesterov as Nesterov
+    from adam_tutorial.nadam import Nadam as Nadam
+    from adam_tutorial.nadam import UnbiasedNadam as UnbiasedNadam
+    from adam_tutorial.nadam import dozat_schedule as dozat_schedule
     from adam_tutorial.optimizer import Hooks as Hooks
     from adam_tutorial.optimizer import Leaves as Leaves
     from adam_tutorial.optimizer import Optimizer as Optimizer

@@ -138,6 +138,15 @@ class _Settings:
             now[name] = validated(name, schedule(t), f" at step {t}")
         return now
 
+    def at(self, name: str, t: int) -> float:
+        """One hyper-parameter at step t, for a method that looks ahead."""
+        fixed, schedules = self._hyper
+        return (
+            validated(name, schedules[name](t), f" at step {t}")
+            if name in schedules
+            else fixed[name]
+        )
+
 
 # %% chapters/descent.ipynb#optimizer-hooks
 @dataclass(frozen=True)

@@ -214,13 +214,16 @@ def global_norm(tree: Tree) -> float:
     Neither overflows nor underflows where the length itself does not; infinity or NaN if a leaf
     holds one. With CuPy arrays the host waits for the GPU, once if the squares fit into float64.
     """
-    arrays = [leaf.astype(np.float64, copy=False) for leaf in leaves(tree) if leaf.size]
+    float64 = np.dtype(np.float64)
+    arrays = [a if a.dtype == float64 else a.astype(float64) for a in leaves(tree) if a.size]
+    if not arrays:
+        return 0.0
     square = float(
         sum(np.sum(array * array) for array in arrays)
     )  # added where they are, read once
     if sys.float_info.min / sys.float_info.epsilon < square < math.inf:
         return math.sqrt(square)
-    largest = float(reduce(np.maximum, [np.max(np.abs(array)) for array in arrays], np.float64(0)))
+    largest = float(reduce(np.maximum, [np.max(np.abs(array)) for array in arrays]))
     if largest == 0 or not math.isfinite(largest):
         return largest
     scaled = [array / largest for array in arrays]
@@ -252,13 +255,13 @@ class Clipped(Wrapper):
 # %% chapters/wrappers.ipynb#wrappers-finite
 def all_finite(tree: Tree) -> bool:
     """Whether no leaf holds infinity or NaN. With CuPy arrays the host waits for the GPU, once."""
-    found = [np.isfinite(leaf).all() for leaf in leaves(tree)]
-    return bool(reduce(np.logical_and, found, np.True_))
+    found = [np.all(np.isfinite(leaf)) for leaf in leaves(tree)]
+    return not found or bool(reduce(np.logical_and, found))
 
 
 def _where_not_finite(grads: Tree) -> str:
     """The leaves with such entries, and how many."""
-    counts = [int(leaf.size - np.isfinite(leaf).sum()) for leaf in leaves(grads)]
+    counts = [leaf.size - int(np.sum(np.isfinite(leaf))) for leaf in leaves(grads)]
     found = [
         f"{path} ({count} of {leaf.size})"
         for path, leaf, count in zip(paths(grads), leaves(grads), counts, strict=True)

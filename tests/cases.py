@@ -22,6 +22,8 @@ from adam_tutorial import (
     Guarded,
     MasterWeights,
     Maximize,
+    Momentum,
+    Nesterov,
     Optimizer,
 )
 from adam_tutorial.conventions import (
@@ -100,6 +102,15 @@ def gradient(optimizer: Any, state: Any, g: Array) -> Array:
     return g
 
 
+def velocity(optimizer: Any, state: Any, g: Array) -> Array:
+    """The move in units of the gradient: momentum keeps it in units of the parameter."""
+    return state.m / optimizer.hyper(state.t)["lr"]
+
+
+def velocity_ahead(optimizer: Any, state: Any, g: Array) -> Array:
+    return state.momentum_next * velocity(optimizer, state, g) + g
+
+
 def corrected_mean(optimizer: Any, state: Any, g: Array) -> Array:
     return state.m / (1 - optimizer.beta1**state.t)
 
@@ -140,6 +151,18 @@ CASES = (
         golden=("optax-sgd", "keras-sgd"),
     ),
     Case(
+        "Momentum",
+        partial(Momentum, lr=0.05, momentum=0.8),
+        velocity,
+        torch=torch_optim("SGD", lr=0.05, momentum=0.8),
+    ),
+    Case(
+        "Nesterov",
+        partial(Nesterov, lr=0.05, momentum=0.8),
+        velocity_ahead,
+        torch=torch_optim("SGD", lr=0.05, momentum=0.8, nesterov=True),
+    ),
+    Case(
         "Adam",
         partial(Adam, lr=0.003, beta1=0.8, beta2=0.98, eps=1e-6),
         corrected_mean,
@@ -178,6 +201,7 @@ CASES = (
         lambda optimizer, state, g: state.clip * g,
         golden=("optax-clipped", "keras-clipped"),
         across=True,
+        ulps=8,  # a GPU adds the squares in another order
     ),
     Case("Guarded", around(Guarded, Adam(0.003, 0.8, 0.98, 1e-6)), mean_inside, across=True),
     Case(

@@ -190,8 +190,8 @@ KERAS_CONVENTIONS = {
     ),
 }
 SIGNATURES = {
-    "keras": "SGD Adagrad RMSprop Adadelta Adam AdamW Adamax Nadam".split(),
-    "optax": "sgd adagrad rmsprop adadelta adam adamw adamax nadam".split(),
+    "keras": ["SGD", "Adagrad", "RMSprop", "Adadelta", "Adam", "AdamW", "Adamax", "Nadam"],
+    "optax": ["sgd", "adagrad", "rmsprop", "adadelta", "adam", "adamw", "adamax", "nadam"],
 }
 
 
