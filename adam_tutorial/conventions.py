@@ -7,11 +7,13 @@ The chapter has a table for every method, from a library's line to the class tha
 
 # Generated from chapters/conventions.ipynb by tools/tangle.py: edit the chapter, then run make tangle.
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from adam_tutorial.nadam import dozat_schedule
 from adam_tutorial.optimizer import Optimizer, Schedule, State, compute_dtype
 from adam_tutorial.trees import Array, Tree, map_leaves
 
@@ -45,7 +47,7 @@ class TorchMomentum(Optimizer):
     def metric(self, state: State) -> float:
         """H = 1 / lr, so that the step is H**-1 m."""
         lr = self.hyper(state.t)["lr"]
-        return 1 / lr if lr else float("inf")
+        return 1 / lr if lr else math.inf
 
 
 # %% chapters/conventions.ipynb#torch-nesterov
@@ -69,7 +71,7 @@ class TorchNesterov(Optimizer):
     def metric(self, state: State) -> float:
         """H = 1 / lr, so that the step is H**-1 (g + momentum * m)."""
         lr = self.hyper(state.t)["lr"]
-        return 1 / lr if lr else float("inf")
+        return 1 / lr if lr else math.inf
 
 
 # %% chapters/conventions.ipynb#keras-adagrad
@@ -210,7 +212,7 @@ class TorchMomentumRMSProp(Optimizer):
     def metric(self, state: State) -> float:
         """H = 1 / lr, so that the step is H**-1 m."""
         lr = self.hyper(state.t)["lr"]
-        return 1 / lr if lr else float("inf")
+        return 1 / lr if lr else math.inf
 
 
 # %% chapters/conventions.ipynb#torch-adamax
@@ -295,27 +297,23 @@ class TorchNAdam(Optimizer):
     @staticmethod
     def rule(
         theta: Any, g: Any, m: Any, v: Any, *, lr: float, beta1: float, beta2: float, eps: float,
-        mu: float, mu_next: float, product: float, t: int,
+        mu: float, mu_next: float, mu_product: float, t: int,
     ) -> tuple[Any, Any, Any]:  # fmt: skip
         m = beta1 * m + (1 - beta1) * g
         v = beta2 * v + (1 - beta2) * (g * g)
-        m_bar = mu_next * m / (1 - product * mu_next) + (1 - mu) * g / (1 - product)
+        m_bar = (1 - mu) * g / (1 - mu_product) + mu_next * m / (1 - mu_product * mu_next)
         v_hat = v / (1 - beta2**t)
         theta = theta - lr * m_bar / (np.sqrt(v_hat) + eps)
         return theta, m, v
 
     def prepare(self, params: Tree, grads: Tree, state: State) -> dict[str, float]:
         """mu_t, mu_{t+1}, and the product of mu_1 to mu_t, which is kept."""
-        mu, mu_next = (_mu(self, t) for t in (state.t + 1, state.t + 2))
-        return {"mu": mu, "mu_next": mu_next, "product": mu * state.scalars.get("product", 1.0)}
+        momentum = dozat_schedule(self.beta1, self.momentum_decay)
+        mu, mu_next = momentum(state.t + 1), momentum(state.t + 2)
+        product = mu * state.scalars.get("mu_product", 1.0)
+        return {"mu": mu, "mu_next": mu_next, "mu_product": product}
 
     def metric(self, state: State) -> Tree:
         """H = (sqrt(v_hat) + eps) / lr, so that the step is H**-1 m_bar."""
         lr, mass = self.hyper(state.t)["lr"], 1 - self.beta2**state.t
         return map_leaves(lambda v: (np.sqrt(v / mass) + self.eps) / lr, state.v)
-
-
-# %% chapters/conventions.ipynb#torch-nadam-mu
-def _mu(method: TorchNAdam, t: int) -> float:
-    """The momentum of step t: it grows to beta1."""
-    return method.beta1 * (1 - 0.5 * 0.96 ** (t * method.momentum_decay))

@@ -23,8 +23,11 @@ from adam_tutorial import (
     MasterWeights,
     Maximize,
     Momentum,
+    Nadam,
     Nesterov,
     Optimizer,
+    UnbiasedNadam,
+    dozat_schedule,
 )
 from adam_tutorial.conventions import (
     KerasAdagrad,
@@ -123,10 +126,14 @@ def look_ahead(optimizer: Any, state: Any, g: Array) -> Array:
     return g + optimizer.momentum * state.m
 
 
-def scheduled_mean(optimizer: Any, state: Any, g: Array) -> Array:
-    """Nadam's direction, with the running product of the state."""
-    mu, mu_next, product = state.mu, state.mu_next, state.product
-    return mu_next * state.m / (1 - product * mu_next) + (1 - mu) * g / (1 - product)
+def mean_ahead(optimizer: Any, state: Any, g: Array) -> Array:
+    now, ahead = 1 - state.mu_product, 1 - state.mu_product * state.mu_next
+    return (1 - state.mu) * g / now + state.mu_next * state.m / ahead
+
+
+def unbiased_mean_ahead(optimizer: Any, state: Any, g: Array) -> Array:
+    ahead = 1 - state.mu_product * state.mu_next
+    return (state.mu_next * state.m + (1 - state.mu_next) * g) / ahead
 
 
 def mean_inside(wrapper: Any, state: Any, g: Array) -> Array:
@@ -155,12 +162,14 @@ CASES = (
         partial(Momentum, lr=0.05, momentum=0.8),
         velocity,
         torch=torch_optim("SGD", lr=0.05, momentum=0.8),
+        golden=("optax-momentum", "keras-momentum"),
     ),
     Case(
         "Nesterov",
         partial(Nesterov, lr=0.05, momentum=0.8),
         velocity_ahead,
         torch=torch_optim("SGD", lr=0.05, momentum=0.8, nesterov=True),
+        golden=("optax-nesterov", "keras-nesterov"),
     ),
     Case(
         "Adam",
@@ -174,6 +183,22 @@ CASES = (
         partial(AdamHat, lr=0.003, beta1=0.8, beta2=0.98, eps=1e-6),
         corrected_mean,
         golden=("keras-adam",),
+    ),
+    Case(
+        "Nadam",
+        partial(Nadam, lr=0.003, beta1=0.8, beta2=0.98, eps=1e-6),
+        mean_ahead,
+        golden=("optax-nadam",),
+    ),
+    Case(
+        "NadamWarming",
+        partial(Nadam, lr=0.003, beta1=dozat_schedule(0.95, 0.1), beta2=0.98, eps=1e-6),
+        mean_ahead,
+    ),
+    Case(
+        "UnbiasedNadam",
+        partial(UnbiasedNadam, lr=0.003, beta1=dozat_schedule(0.95, 0.1), beta2=0.98, eps=1e-6),
+        unbiased_mean_ahead,
     ),
     Case(
         "MasterWeights",
@@ -269,7 +294,7 @@ CASES = (
     Case(
         "TorchNAdam",
         partial(TorchNAdam, lr=0.003, beta1=0.8, beta2=0.98, eps=1e-6, momentum_decay=0.04),
-        scheduled_mean,
+        mean_ahead,
         torch=torch_optim("NAdam", lr=0.003, betas=(0.8, 0.98), eps=1e-6, momentum_decay=0.04),
         golden=("keras-nadam",),
     ),
