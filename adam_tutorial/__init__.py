@@ -39,6 +39,11 @@ __all__: list[str] = [
     "HalfLeaf",
     "Hooks",
     "KINDS",
+    "KerasAdaMax",
+    "KerasAdagrad",
+    "KerasCenteredRMSProp",
+    "KerasMomentumRMSProp",
+    "KerasRMSProp",
     "Kernel",
     "L2",
     "Leaves",
@@ -67,6 +72,11 @@ __all__: list[str] = [
     "SparseFeatures",
     "State",
     "Symbol",
+    "TorchAdaMax",
+    "TorchMomentum",
+    "TorchMomentumRMSProp",
+    "TorchNAdam",
+    "TorchNesterov",
     "TraceError",
     "Tree",
     "UnbiasedNadam",
@@ -178,6 +188,11 @@ _HOME: dict[str, str] = {
     "HalfLeaf": "executors",
     "Hooks": "optimizer",
     "KINDS": "checks",
+    "KerasAdaMax": "conventions",
+    "KerasAdagrad": "conventions",
+    "KerasCenteredRMSProp": "conventions",
+    "KerasMomentumRMSProp": "conventions",
+    "KerasRMSProp": "conventions",
     "Kernel": "dialects",
     "L2": "wrappers",
     "Leaves": "optimizer",
@@ -206,6 +221,11 @@ _HOME: dict[str, str] = {
     "SparseFeatures": "problems",
     "State": "optimizer",
     "Symbol": "tracing",
+    "TorchAdaMax": "conventions",
+    "TorchMomentum": "conventions",
+    "TorchMomentumRMSProp": "conventions",
+    "TorchNAdam": "conventions",
+    "TorchNesterov": "conventions",
     "TorchOptimizer": "torch_adapter",
     "TraceError": "tracing",
     "Tree": "trees",
@@ -297,6 +317,7 @@ _MODULES: list[str] = [
     "backends",
     "bias_correction",
     "checks",
+    "conventions",
     "dialects",
     "executors",
     "figures",
@@ -324,6 +345,7 @@ if TYPE_CHECKING:
     from adam_tutorial import backends as backends
     from adam_tutorial import bias_correction as bias_correction
     from adam_tutorial import checks as checks
+    from adam_tutorial import conventions as conventions
     from adam_tutorial import dialects as dialects
     from adam_tutorial import executors as executors
     from adam_tutorial import figures as figures
@@ -365,6 +387,16 @@ if TYPE_CHECKING:
     from adam_tutorial.checks import same_bits as same_bits
     from adam_tutorial.checks import within as within
     from adam_tutorial.checks import z_score as z_score
+    from adam_tutorial.conventions import KerasAdagrad as KerasAdagrad
+    from adam_tutorial.conventions import KerasAdaMax as KerasAdaMax
+    from adam_tutorial.conventions import KerasCenteredRMSProp as KerasCenteredRMSProp
+    from adam_tutorial.conventions import KerasMomentumRMSProp as KerasMomentumRMSProp
+    from adam_tutorial.conventions import KerasRMSProp as KerasRMSProp
+    from adam_tutorial.conventions import TorchAdaMax as TorchAdaMax
+    from adam_tutorial.conventions import TorchMomentum as TorchMomentum
+    from adam_tutorial.conventions import TorchMomentumRMSProp as TorchMomentumRMSProp
+    from adam_tutorial.conventions import TorchNAdam as TorchNAdam
+    from adam_tutorial.conventions import TorchNesterov as TorchNesterov
     from adam_tutorial.dialects import Dialect as Dialect
     from adam_tutorial.dialects import Equation as Equation
     from adam_tutorial.dialects import Kernel as Kernel
