@@ -130,6 +130,60 @@ class KerasRMSProp(Optimizer):
         return map_leaves(lambda v: np.sqrt(v + self.eps) / lr, state.v)
 
 
+# %% chapters/conventions.ipynb#torch-momentum-rmsprop
+@dataclass(frozen=True)
+class TorchMomentumRMSProp(Optimizer):
+    """RMSProp with momentum as torch.optim.RMSprop has it: eps outside the root, lr outside m.
+
+    Slots v and m, shaped like the parameter: the running mean of g * g, and a sum of rescaled
+    gradients, so a new lr acts on old gradients too.
+    """
+
+    lr: Schedule = 1e-2
+    rho: float = 0.99  # memory of the square, in [0, 1); alpha in PyTorch
+    momentum: float = 0.9  # memory of the rescaled gradients, in [0, 1); 0 in PyTorch
+    eps: float = 1e-8  # outside the root
+    slots = ("v", "m")
+
+    @staticmethod
+    def rule(
+        theta: Any, g: Any, v: Any, m: Any, *, lr: float, rho: float, momentum: float, eps: float
+    ) -> tuple[Any, Any, Any]:
+        v = rho * v + (1 - rho) * (g * g)
+        m = momentum * m + g / (np.sqrt(v) + eps)
+        theta = theta - lr * m
+        return theta, v, m
+
+    def metric(self, state: State) -> float:
+        """H = 1 / lr, so that the step is H**-1 m."""
+        lr = self.hyper(state.t)["lr"]
+        return 1 / lr if lr else math.inf
+
+
+# %% chapters/conventions.ipynb#keras-momentum-rmsprop
+@dataclass(frozen=True)
+class KerasMomentumRMSProp(Optimizer):
+    """RMSProp with momentum as Keras and Optax have it: eps inside the root, lr inside m.
+
+    Slots v and m, shaped like the parameter: the running mean of g * g, and the last step.
+    """
+
+    lr: Schedule = 1e-3
+    rho: float = 0.9  # memory of the square, in [0, 1)
+    momentum: float = 0.9  # memory of the steps, in [0, 1); 0 in the libraries
+    eps: float = 1e-7  # inside the root
+    slots = ("v", "m")
+
+    @staticmethod
+    def rule(
+        theta: Any, g: Any, v: Any, m: Any, *, lr: float, rho: float, momentum: float, eps: float
+    ) -> tuple[Any, Any, Any]:
+        v = rho * v + (1 - rho) * (g * g)
+        m = momentum * m + lr * g / np.sqrt(v + eps)
+        theta = theta - m
+        return theta, v, m
+
+
 # %% chapters/conventions.ipynb#keras-centered-rmsprop
 @dataclass(frozen=True)
 class KerasCenteredRMSProp(Optimizer):
@@ -159,60 +213,6 @@ class KerasCenteredRMSProp(Optimizer):
         return map_leaves(
             lambda v, n: np.sqrt(np.maximum(v - n * n, 0.0) + self.eps) / lr, state.v, state.n
         )
-
-
-# %% chapters/conventions.ipynb#keras-momentum-rmsprop
-@dataclass(frozen=True)
-class KerasMomentumRMSProp(Optimizer):
-    """RMSProp with momentum as Keras and Optax have it: eps inside the root, lr inside m.
-
-    Slots v and m, shaped like the parameter: the running mean of g * g, and the last step.
-    """
-
-    lr: Schedule = 1e-3
-    rho: float = 0.9  # memory of the square, in [0, 1)
-    momentum: float = 0.9  # memory of the steps, in [0, 1); 0 in the libraries
-    eps: float = 1e-7  # inside the root
-    slots = ("v", "m")
-
-    @staticmethod
-    def rule(
-        theta: Any, g: Any, v: Any, m: Any, *, lr: float, rho: float, momentum: float, eps: float
-    ) -> tuple[Any, Any, Any]:
-        v = rho * v + (1 - rho) * (g * g)
-        m = momentum * m + lr * g / np.sqrt(v + eps)
-        theta = theta - m
-        return theta, v, m
-
-
-# %% chapters/conventions.ipynb#torch-momentum-rmsprop
-@dataclass(frozen=True)
-class TorchMomentumRMSProp(Optimizer):
-    """RMSProp with momentum as torch.optim.RMSprop has it: eps outside the root, lr outside m.
-
-    Slots v and m, shaped like the parameter: the running mean of g * g, and a sum of rescaled
-    gradients, so a new lr acts on old gradients too.
-    """
-
-    lr: Schedule = 1e-2
-    rho: float = 0.99  # memory of the square, in [0, 1); alpha in PyTorch
-    momentum: float = 0.9  # memory of the rescaled gradients, in [0, 1); 0 in PyTorch
-    eps: float = 1e-8  # outside the root
-    slots = ("v", "m")
-
-    @staticmethod
-    def rule(
-        theta: Any, g: Any, v: Any, m: Any, *, lr: float, rho: float, momentum: float, eps: float
-    ) -> tuple[Any, Any, Any]:
-        v = rho * v + (1 - rho) * (g * g)
-        m = momentum * m + g / (np.sqrt(v) + eps)
-        theta = theta - lr * m
-        return theta, v, m
-
-    def metric(self, state: State) -> float:
-        """H = 1 / lr, so that the step is H**-1 m."""
-        lr = self.hyper(state.t)["lr"]
-        return 1 / lr if lr else math.inf
 
 
 # %% chapters/conventions.ipynb#torch-adamax

@@ -201,24 +201,28 @@ CASES = (
         partial(RMSProp, lr=0.003, rho=0.8, eps=1e-6),
         gradient,
         torch=torch_optim("RMSprop", lr=0.003, alpha=0.8, eps=1e-6),
+        golden=("optax-rmsprop-outside",),
     ),
     Case(
         "CenteredRMSProp",  # a long memory: what torch subtracts then loses few digits
         partial(CenteredRMSProp, lr=0.003, rho=0.98, eps=1e-3),
         gradient,
         torch=torch_optim("RMSprop", lr=0.003, alpha=0.98, eps=1e-3, centered=True),
+        golden=("optax-rmsprop-centered-outside",),
     ),
     Case(
         "MomentumRMSProp",
         partial(MomentumRMSProp, lr=0.003, rho=0.8, momentum=0.7, eps=1e-6),
         last_move,
         torch=torch_optim("RMSprop", lr=0.003, alpha=0.8, momentum=0.7, eps=1e-6),
+        golden=("optax-rmsprop-momentum-outside",),
     ),
     Case(
         "Adadelta",
         partial(Adadelta, lr=0.5, rho=0.8, eps=1e-4),
         adadelta_step,
         torch=torch_optim("Adadelta", lr=0.5, rho=0.8, eps=1e-4),
+        golden=("keras-adadelta", "optax-adadelta"),
     ),
     Case(
         "Adam",

@@ -151,7 +151,7 @@ DECAY = 0.98  # the factor of a falling learning rate: both libraries call a sch
 ADAM: Hyper = {"lr": 1e-3, "weight_decay": 0.1}
 
 
-class Falling(keras.optimizers.schedules.LearningRateSchedule):
+class Falling(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
     """lr * DECAY**step as Keras takes it."""
 
     def __init__(self, lr: float) -> None:
