@@ -21,6 +21,7 @@ __all__: list[str] = [
     "COMPILE_AFTER",
     "COMPILE_SIZE",
     "CheckFailed",
+    "Clipped",
     "CpuLeaf",
     "Dialect",
     "Digits",
@@ -29,16 +30,24 @@ __all__: list[str] = [
     "Evidence",
     "Expr",
     "GpuLeaf",
+    "Groups",
+    "Guarded",
     "HalfLeaf",
     "Hooks",
     "KINDS",
     "Kernel",
+    "L2",
     "Leaves",
     "MasterWeights",
+    "Maximize",
+    "Momentum",
+    "Nadam",
+    "Nesterov",
     "OPTIONS",
     "Optimizer",
     "PARALLEL",
     "Plan",
+    "Plans",
     "Program",
     "Ravine",
     "Recorder",
@@ -47,12 +56,16 @@ __all__: list[str] = [
     "SLICE",
     "Saddle",
     "Schedule",
+    "Selector",
+    "SkipStep",
     "SparseFeatures",
     "State",
     "Symbol",
     "TraceError",
     "Tree",
+    "UnbiasedNadam",
     "Wrapper",
+    "all_finite",
     "asarray",
     "asked",
     "at_most",
@@ -63,6 +76,7 @@ __all__: list[str] = [
     "check_leaf",
     "checked_beta",
     "compiled",
+    "composed",
     "compute_dtype",
     "constants_of",
     "corrected_ema",
@@ -72,6 +86,7 @@ __all__: list[str] = [
     "default",
     "describe",
     "digits",
+    "dozat_schedule",
     "drift",
     "drift_limit",
     "effective_size",
@@ -84,6 +99,7 @@ __all__: list[str] = [
     "figure",
     "gain",
     "get_threads",
+    "global_norm",
     "gpu_problem",
     "half_life",
     "host",
@@ -105,6 +121,7 @@ __all__: list[str] = [
     "pack",
     "packed_alike",
     "paths",
+    "plan_of",
     "program_of",
     "rebuild",
     "refuse_capture",
@@ -112,6 +129,7 @@ __all__: list[str] = [
     "same_bits",
     "scalar_python",
     "set_threads",
+    "settings_of",
     "slots_of",
     "symbolic",
     "to",
@@ -121,6 +139,7 @@ __all__: list[str] = [
     "vector_of",
     "widen",
     "with_buffers",
+    "with_settings",
     "within",
     "z_score",
 ]
@@ -135,6 +154,7 @@ _HOME: dict[str, str] = {
     "COMPILE_AFTER": "executors",
     "COMPILE_SIZE": "executors",
     "CheckFailed": "checks",
+    "Clipped": "wrappers",
     "CpuLeaf": "executors",
     "Dialect": "dialects",
     "Digits": "problems",
@@ -143,16 +163,24 @@ _HOME: dict[str, str] = {
     "Evidence": "checks",
     "Expr": "tracing",
     "GpuLeaf": "kernels",
+    "Groups": "wrappers",
+    "Guarded": "wrappers",
     "HalfLeaf": "executors",
     "Hooks": "optimizer",
     "KINDS": "checks",
     "Kernel": "dialects",
+    "L2": "wrappers",
     "Leaves": "optimizer",
     "MasterWeights": "precision",
+    "Maximize": "wrappers",
+    "Momentum": "momentum",
+    "Nadam": "nadam",
+    "Nesterov": "momentum",
     "OPTIONS": "kernels",
     "Optimizer": "optimizer",
     "PARALLEL": "executors",
     "Plan": "executors",
+    "Plans": "executors",
     "Program": "tracing",
     "Ravine": "problems",
     "Recorder": "tracing",
@@ -161,13 +189,17 @@ _HOME: dict[str, str] = {
     "SLICE": "executors",
     "Saddle": "problems",
     "Schedule": "optimizer",
+    "Selector": "wrappers",
+    "SkipStep": "optimizer",
     "SparseFeatures": "problems",
     "State": "optimizer",
     "Symbol": "tracing",
     "TorchOptimizer": "torch_adapter",
     "TraceError": "tracing",
     "Tree": "trees",
-    "Wrapper": "precision",
+    "UnbiasedNadam": "nadam",
+    "Wrapper": "wrappers",
+    "all_finite": "wrappers",
     "array_view": "torch_adapter",
     "asarray": "backends",
     "asked": "optimizer",
@@ -179,6 +211,7 @@ _HOME: dict[str, str] = {
     "check_leaf": "optimizer",
     "checked_beta": "moments",
     "compiled": "executors",
+    "composed": "wrappers",
     "compute_dtype": "optimizer",
     "constants_of": "dialects",
     "corrected_ema": "bias_correction",
@@ -188,6 +221,7 @@ _HOME: dict[str, str] = {
     "default": "backends",
     "describe": "backends",
     "digits": "problems",
+    "dozat_schedule": "nadam",
     "drift": "bias_correction",
     "drift_limit": "bias_correction",
     "effective_size": "moments",
@@ -200,6 +234,7 @@ _HOME: dict[str, str] = {
     "figure": "figures",
     "gain": "moments",
     "get_threads": "executors",
+    "global_norm": "wrappers",
     "gpu_problem": "backends",
     "half_life": "moments",
     "host": "dialects",
@@ -221,6 +256,7 @@ _HOME: dict[str, str] = {
     "pack": "packing",
     "packed_alike": "executors",
     "paths": "trees",
+    "plan_of": "executors",
     "program_of": "tracing",
     "rebuild": "trees",
     "refuse_capture": "kernels",
@@ -228,6 +264,7 @@ _HOME: dict[str, str] = {
     "same_bits": "checks",
     "scalar_python": "dialects",
     "set_threads": "executors",
+    "settings_of": "wrappers",
     "slots_of": "optimizer",
     "symbolic": "dialects",
     "to": "backends",
@@ -237,6 +274,7 @@ _HOME: dict[str, str] = {
     "vector_of": "packing",
     "widen": "optimizer",
     "with_buffers": "dialects",
+    "with_settings": "wrappers",
     "within": "checks",
     "z_score": "checks",
 }
@@ -250,6 +288,8 @@ _MODULES: list[str] = [
     "figures",
     "kernels",
     "moments",
+    "momentum",
+    "nadam",
     "optimizer",
     "packing",
     "precision",
@@ -258,6 +298,7 @@ _MODULES: list[str] = [
     "sgd",
     "tracing",
     "trees",
+    "wrappers",
 ]
 _OPTIONAL: list[str] = ["torch_adapter"]
 
@@ -271,6 +312,8 @@ if TYPE_CHECKING:
     from adam_tutorial import figures as figures
     from adam_tutorial import kernels as kernels
     from adam_tutorial import moments as moments
+    from adam_tutorial import momentum as momentum
+    from adam_tutorial import nadam as nadam
     from adam_tutorial import optimizer as optimizer
     from adam_tutorial import packing as packing
     from adam_tutorial import precision as precision
@@ -280,6 +323,7 @@ if TYPE_CHECKING:
     from adam_tutorial import torch_adapter as torch_adapter
     from adam_tutorial import tracing as tracing
     from adam_tutorial import trees as trees
+    from adam_tutorial import wrappers as wrappers
     from adam_tutorial.adam import Adam as Adam
     from adam_tutorial.adam import AdamHat as AdamHat
     from adam_tutorial.backends import asarray as asarray
@@ -321,12 +365,14 @@ if TYPE_CHECKING:
     from adam_tutorial.executors import CpuLeaf as CpuLeaf
     from adam_tutorial.executors import HalfLeaf as HalfLeaf
     from adam_tutorial.executors import Plan as Plan
+    from adam_tutorial.executors import Plans as Plans
     from adam_tutorial.executors import compiled as compiled
     from adam_tutorial.executors import explain as explain
     from adam_tutorial.executors import get_threads as get_threads
     from adam_tutorial.executors import in_parts as in_parts
     from adam_tutorial.executors import numba_missing as numba_missing
     from adam_tutorial.executors import packed_alike as packed_alike
+    from adam_tutorial.executors import plan_of as plan_of
     from adam_tutorial.executors import replay as replay
     from adam_tutorial.executors import set_threads as set_threads
     from adam_tutorial.figures import figure as figure
@@ -342,10 +388,16 @@ if TYPE_CHECKING:
     from adam_tutorial.moments import gain as gain
     from adam_tutorial.moments import half_life as half_life
     from adam_tutorial.moments import mean_age as mean_age
+    from adam_tutorial.momentum import Momentum as Momentum
+    from adam_tutorial.momentum import Nesterov as Nesterov
+    from adam_tutorial.nadam import Nadam as Nadam
+    from adam_tutorial.nadam import UnbiasedNadam as UnbiasedNadam
+    from adam_tutorial.nadam import dozat_schedule as dozat_schedule
     from adam_tutorial.optimizer import Hooks as Hooks
     from adam_tutorial.optimizer import Leaves as Leaves
     from adam_tutorial.optimizer import Optimizer as Optimizer
     from adam_tutorial.optimizer import Schedule as Schedule
+    from adam_tutorial.optimizer import SkipStep as SkipStep
     from adam_tutorial.optimizer import State as State
     from adam_tutorial.optimizer import asked as asked
     from adam_tutorial.optimizer import check_leaf as check_leaf
@@ -361,7 +413,6 @@ if TYPE_CHECKING:
     from adam_tutorial.packing import pack as pack
     from adam_tutorial.packing import vector_of as vector_of
     from adam_tutorial.precision import MasterWeights as MasterWeights
-    from adam_tutorial.precision import Wrapper as Wrapper
     from adam_tutorial.problems import Digits as Digits
     from adam_tutorial.problems import DriftingTarget as DriftingTarget
     from adam_tutorial.problems import Ravine as Ravine
@@ -393,6 +444,18 @@ if TYPE_CHECKING:
     from adam_tutorial.trees import matched as matched
     from adam_tutorial.trees import paths as paths
     from adam_tutorial.trees import rebuild as rebuild
+    from adam_tutorial.wrappers import L2 as L2
+    from adam_tutorial.wrappers import Clipped as Clipped
+    from adam_tutorial.wrappers import Groups as Groups
+    from adam_tutorial.wrappers import Guarded as Guarded
+    from adam_tutorial.wrappers import Maximize as Maximize
+    from adam_tutorial.wrappers import Selector as Selector
+    from adam_tutorial.wrappers import Wrapper as Wrapper
+    from adam_tutorial.wrappers import all_finite as all_finite
+    from adam_tutorial.wrappers import composed as composed
+    from adam_tutorial.wrappers import global_norm as global_norm
+    from adam_tutorial.wrappers import settings_of as settings_of
+    from adam_tutorial.wrappers import with_settings as with_settings
 else:  # hidden from type checkers, which would otherwise take any name for granted
 
     def __getattr__(name: str) -> object:

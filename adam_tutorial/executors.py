@@ -244,17 +244,14 @@ def _executor(
 
 # %% chapters/executors.ipynb#executors-plan
 class Plan:
-    """Who steps each leaf, decided once. Called with the gradients and with what the host knows: the
-    hyper-parameters of the step, and the state's scalars.
-
-    Leaves that fill one vector, as `pack` lays them, are stepped as one, if the gradients do too.
-    """
+    """Who steps each leaf, decided once. Leaves that fill one vector, as `pack` lays them, are stepped
+    as one, if the gradients do too."""
 
     def __init__(self, method: Leaves, rows: list[list[Array]]) -> None:
         get_threads()  # refuses a number that is none before anything is written
         self.method = method
         self.program, self.reason = _program(method)
-        self.constants = _host(self.program) if self.program else lambda known: ()
+        self.constants = _constants_of(method, self.program)
         self.leaves = [_executor(method, self.program, self.reason, *row) for row in rows]
         self.whole: Any = None
         self.packed: tuple[list[Array], Array | None] = ([], None)  # gradients that filled a vector
@@ -262,11 +259,15 @@ class Plan:
         if self.program and len(rows) > 1 and all(vector is not None for vector in vectors):
             self.whole = _executor(method, self.program, self.reason, *vectors)
 
-    def __call__(self, gs: list[Array], known: dict[str, float]) -> None:
-        try:
-            constants = self.constants(known)
-        except KeyError as missing:
-            raise unknown_keyword(self.method.rule, missing) from None
+    def __call__(self, gs: list[Array], t: int, scalars: dict[str, float]) -> None:
+        self.run(gs, *self.numbers(t, scalars))
+
+    def numbers(self, t: int, scalars: dict[str, float]) -> tuple[Any, dict[str, float]]:
+        """The program's constants, and all that they were computed from."""
+        known = self.method.known(t, scalars)
+        return self.constants(known), known
+
+    def run(self, gs: list[Array], constants: Any, known: dict[str, float]) -> None:
         if self.whole is not None and (vector := self.vector(gs)) is not None:
             self.whole(vector, constants, known)
             return
@@ -280,6 +281,50 @@ class Plan:
             vector = vector_of(gs)
             self.packed = (gs if vector is not None else [], vector)
         return vector
+
+
+# %% chapters/executors.ipynb#executors-plan-of
+def plan_of(method: Leaves, parts: Sequence[Any], rows: list[list[Array]]) -> Any:
+    """One plan where all leaves have one method, else a plan for each method among them."""
+    several = any(part is not parts[0] for part in parts)
+    return Plans(parts, rows) if several else Plan(parts[0] if parts else method, rows)
+
+
+def _constants_of(method: Leaves, program: Program | None) -> Any:
+    """The function from what the host knows to the program's constants."""
+    if program is None:
+        return lambda known: ()
+    function = _host(program)
+
+    def constants(known: dict[str, float]) -> Any:
+        try:
+            return function(known)
+        except KeyError as missing:
+            raise unknown_keyword(method.rule, missing) from None
+
+    return constants
+
+
+# %% chapters/executors.ipynb#executors-plans
+class Plans:
+    """A plan for each group of leaves; all numbers are computed before the first leaf is written."""
+
+    whole = None
+
+    def __init__(self, parts: Sequence[Any], rows: list[list[Array]]) -> None:
+        groups: dict[int, list[int]] = {}
+        for i, part in enumerate(parts):
+            groups.setdefault(id(part), []).append(i)
+        self.groups = [(Plan(parts[at[0]], [rows[i] for i in at]), at) for at in groups.values()]
+        places = {
+            i: leaf for plan, at in self.groups for i, leaf in zip(at, plan.leaves, strict=True)
+        }
+        self.leaves = [places[i] for i in range(len(rows))]
+
+    def __call__(self, gs: list[Array], t: int, scalars: dict[str, float]) -> None:
+        ready = [plan.numbers(t, scalars) for plan, _ in self.groups]
+        for (plan, at), numbers in zip(self.groups, ready, strict=True):
+            plan.run([gs[i] for i in at], *numbers)
 
 
 # %% chapters/executors.ipynb#executors-programs
@@ -319,7 +364,11 @@ def explain(method: Leaves, params: Tree, state: State) -> str:
     rows = [list(row) for row in zip(*columns, strict=True)]
     known, arrays = state._checked, [array for column in columns for array in column]
     is_known = known is not None and list(map(id, known.arrays)) == list(map(id, arrays))
-    plan = known.plan if known is not None and is_known else Plan(method, rows)
+    plan = (
+        known.plan
+        if known is not None and is_known
+        else plan_of(method, method.parts(paths(params), columns[0]), rows)
+    )
     if plan.whole is not None:
         return f"{len(rows)} leaves in one vector, if the gradients are packed too: {plan.whole}"
     return "\n".join(

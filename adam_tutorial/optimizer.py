@@ -24,7 +24,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from adam_tutorial.trees import Array, Tree, leaves, matched, paths, rebuild
+from adam_tutorial.trees import Array, Tree, leaves, map_leaves, matched, paths, rebuild
 
 # %% chapters/descent.ipynb#optimizer-state
 Schedule = float | Callable[[int], float]  # a constant, or a function of the step t = 1, 2, ...
@@ -55,9 +55,18 @@ class State:
         return {**self.__dict__, "_checked": None}  # a copy's arrays are other arrays
 
 
+# %% chapters/descent.ipynb#optimizer-skip
+class SkipStep(Exception):
+    """Raised by `prepare`: this step changes nothing, except that it leaves these scalars."""
+
+    def __init__(self, scalars: dict[str, float]) -> None:
+        super().__init__("this step is left out")
+        self.scalars = scalars
+
+
 # %% chapters/descent.ipynb#optimizer-hyper
 _FRACTIONS = {"momentum", "rho", "beta1", "beta2"}  # averages remember a fraction, in [0, 1)
-_AMOUNTS = {"lr", "eps", "weight_decay"}  # finite, and not negative
+_AMOUNTS = {"lr", "eps", "weight_decay", "max_norm"}  # finite, and not negative
 
 
 def validated(name: str, value: Any, where: str = "") -> float:
@@ -106,20 +115,18 @@ def narrow(value: Any, dtype: Any) -> Array:
     return array if array.dtype == dtype else array.astype(dtype)
 
 
-# %% chapters/descent.ipynb#optimizer-hooks
+# %% chapters/descent.ipynb#optimizer-settings
 @dataclass(frozen=True)
-class Hooks:
-    """What a method states: its fields, its slots, its rule; and the hooks that it may replace."""
+class _Settings:
+    """Frozen fields that are hyper-parameters: validated once, and resolved at each step."""
 
-    slots: ClassVar[tuple[str, ...]] = ()  # names of the arrays remembered for each parameter
-    elementwise: ClassVar[bool] = True  # False: the rule needs a whole leaf
-    rule: ClassVar[Callable[..., tuple[Any, ...]]]
+    no_numbers: ClassVar[tuple[str, ...]] = ()  # fields that are not hyper-parameters
     _hyper: ClassVar[tuple[dict[str, float], dict[str, Callable[[int], float]]]]
 
     def __post_init__(self) -> None:
         schedules = {f.name: getattr(self, f.name) for f in fields(self) if _is_schedule(self, f)}
-        names = [f.name for f in fields(self) if f.name not in schedules]
-        fixed = {name: validated(name, getattr(self, name)) for name in names}
+        numbers = [f.name for f in fields(self) if f.name not in {*schedules, *self.no_numbers}]
+        fixed = {name: validated(name, getattr(self, name)) for name in numbers}
         for name, value in {**fixed, "_hyper": (fixed, schedules)}.items():
             object.__setattr__(self, name, value)
 
@@ -131,6 +138,25 @@ class Hooks:
             now[name] = validated(name, schedule(t), f" at step {t}")
         return now
 
+    def at(self, name: str, t: int) -> float:
+        """One hyper-parameter at step t, for a method that looks ahead."""
+        fixed, schedules = self._hyper
+        return (
+            validated(name, schedules[name](t), f" at step {t}")
+            if name in schedules
+            else fixed[name]
+        )
+
+
+# %% chapters/descent.ipynb#optimizer-hooks
+@dataclass(frozen=True)
+class Hooks(_Settings):
+    """What a method states: its fields, its slots, its rule; and the hooks that it may replace."""
+
+    slots: ClassVar[tuple[str, ...]] = ()  # names of the arrays remembered for each parameter
+    elementwise: ClassVar[bool] = True  # False: the rule needs a whole leaf
+    rule: ClassVar[Callable[..., tuple[Any, ...]]]
+
     def init_leaf(self, theta: Array) -> tuple[Array, ...]:
         """The first slots of one leaf: zeros, unless a method says otherwise."""
         dtype = compute_dtype(theta.dtype)
@@ -139,6 +165,14 @@ class Hooks:
     def prepare(self, params: Tree, grads: Tree, state: State) -> dict[str, float]:
         """Host numbers for step state.t + 1, kept in its scalars and offered to the rule by name."""
         return state.scalars
+
+    def known(self, t: int, scalars: dict[str, float]) -> dict[str, float]:
+        """All that the rule may ask for at step t, by name."""
+        return self.hyper(t) | scalars if scalars else self.hyper(t)
+
+    def parts(self, names: list[str], thetas: list[Array]) -> Sequence["Hooks"]:
+        """The method of each leaf, given their paths: this one, unless leaves form groups."""
+        return [self] * len(thetas)
 
     def metric(self, state: State) -> Tree | float:
         """The diagonal of H in theta -> theta - H**-1 (direction), for the step that made `state`.
@@ -389,7 +423,9 @@ def _alike(theta: Array, g: Any) -> bool:
 # %% chapters/descent.ipynb#optimizer-values
 @cache
 def keywords(rule: Callable[..., Any]) -> tuple[str, ...]:
-    """The hyper-parameters that a rule asks for: its keyword-only arguments."""
+    """The hyper-parameters that a rule asks for: its keyword-only arguments, or what it says."""
+    if (said := getattr(rule, "asks", None)) is not None:  # a rule made of others
+        return tuple(said)
     code = inspect.unwrap(rule).__code__
     names: tuple[str, ...] = code.co_varnames
     return names[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
@@ -412,22 +448,13 @@ def unknown_keyword(rule: Callable[..., Any], missing: KeyError) -> TypeError:
     )
 
 
-def _known(
-    optimizer: Hooks, params: Tree, grads: Tree, state: State
-) -> tuple[dict[str, float], dict[str, float]]:
-    """What the host knows at step state.t + 1, and the scalars that go into the next state."""
-    scalars = optimizer.prepare(params, grads, state)
-    known = optimizer.hyper(state.t + 1)
-    return (known | scalars if scalars else known), scalars
-
-
 # %% chapters/descent.ipynb#optimizer-check
 def _check_params(optimizer: Hooks, names: list[str], thetas: list[Array]) -> None:
     """Every leaf is a floating array, and epsilon survives in the dtype the rule computes in."""
-    eps = getattr(optimizer, "eps", 0.0)
     for name, theta in zip(names, thetas, strict=True):
         check_leaf(name, theta)
-        dtype = compute_dtype(theta.dtype)
+    for name, theta, part in zip(names, thetas, optimizer.parts(names, thetas), strict=True):
+        eps, dtype = getattr(part, "eps", 0.0), compute_dtype(theta.dtype)
         if eps > 0 and dtype.type(eps) == 0:
             raise ValueError(
                 f"{name}: eps = {eps:g} rounds to 0 in {dtype}, so it would guard nothing. Choose "
@@ -480,7 +507,8 @@ def _targets(method: "Optimizer", params: Tree, state: State) -> _Targets:
     known = state._checked if isinstance(state, State) else None
     if known is None or not _are_checked(known, method, params, state):
         known = _Targets(method, params, state)
-        known.plan = _executors().Plan(method, known.rows)
+        parts = method.parts(known.names[: len(known.rows)], known.thetas)
+        known.plan = _executors().plan_of(method, parts, known.rows)
         state._checked = known
     return known
 
@@ -488,6 +516,45 @@ def _targets(method: "Optimizer", params: Tree, state: State) -> _Targets:
 def _executors() -> Any:
     """The module that runs steps fast, from the last part of the book; loaded when a step needs it."""
     return importlib.import_module("adam_tutorial.executors")
+
+
+# %% chapters/descent.ipynb#optimizer-updated
+def _updated(
+    parts: Sequence[Any], columns: Sequence[list[Array]], t: int, scalars: dict[str, float]
+) -> list[tuple[Array, ...]]:
+    """For each leaf its new (theta, *slots), by the method of its part."""
+    values = {id(part): asked(part.rule, part.known(t, scalars)) for part in parts}
+    leaves_of = zip(parts, *columns, strict=True)
+    return [part.update_leaf(theta, g, row, values[id(part)]) for part, theta, g, *row in leaves_of]
+
+
+# %% chapters/descent.ipynb#optimizer-first
+def _first_slots(
+    method: Hooks, params: Tree, names: list[str], thetas: list[Array]
+) -> dict[str, Tree]:
+    """The slots before the first step; packed into vectors if the parameters are."""
+    parts = method.parts(names, thetas)
+    rows = [part.init_leaf(theta) for part, theta in zip(parts, thetas, strict=True)]
+    slots = {name: rebuild(params, (row[i] for row in rows)) for i, name in enumerate(method.slots)}
+    if method.elementwise and len(thetas) > 1:
+        slots = _executors().packed_alike(thetas, slots)
+    return slots
+
+
+def _prepared(
+    method: Hooks, params: Tree, grads: Tree, state: State
+) -> tuple[dict[str, float], bool]:
+    """The scalars of the next step, and whether it is left out."""
+    try:
+        return method.prepare(params, grads, state), False
+    except SkipStep as skipped:
+        return skipped.scalars, True
+
+
+def _unchanged(params: Tree, state: State, scalars: dict[str, float]) -> tuple[Tree, State]:
+    """The same values in arrays of their own: what `update` returns for a step left out."""
+    slots = {name: map_leaves(lambda leaf: leaf.copy(), tree) for name, tree in state.slots.items()}
+    return map_leaves(lambda leaf: leaf.copy(), params), State(state.t, slots, scalars)
 
 
 # %% chapters/descent.ipynb#optimizer-class
@@ -502,12 +569,7 @@ class Optimizer(Leaves):
         names, thetas = paths(params), leaves(params)
         _check_params(self, names, thetas)
         _refuse_overlap(_spans(names, thetas))
-        rows = [self.init_leaf(theta) for theta in thetas]
-        slots = {
-            name: rebuild(params, (row[i] for row in rows)) for i, name in enumerate(self.slots)
-        }
-        if self.elementwise and len(thetas) > 1:
-            slots = _executors().packed_alike(thetas, slots)
+        slots = _first_slots(self, params, names, thetas)
         return State(0, slots, {})
 
     def update(self, params: Tree, grads: Tree, state: State) -> tuple[Tree, State]:
@@ -515,10 +577,10 @@ class Optimizer(Leaves):
         names, thetas, held = paths(params), leaves(params), slots_of(self, params, state)
         _check_leaves(self, names, thetas, held)
         gs = _gradients(params, thetas, grads)
-        known, scalars = _known(self, params, grads, state)
-        values = asked(self.rule, known)
-        columns = zip(thetas, gs, *held, strict=True)
-        rows = [self.update_leaf(theta, g, row, values) for theta, g, *row in columns]
+        scalars, skipped = _prepared(self, params, grads, state)
+        if skipped:
+            return _unchanged(params, state, scalars)
+        rows = _updated(self.parts(names, thetas), (thetas, gs, *held), state.t + 1, scalars)
         new = [rebuild(params, (row[i] for row in rows)) for i in range(1 + len(held))]
         return new[0], State(state.t + 1, dict(zip(self.slots, new[1:], strict=True)), scalars)
 
@@ -527,6 +589,7 @@ class Optimizer(Leaves):
         targets = _targets(self, params, state)
         gs = _gradients(params, targets.thetas, grads)
         targets.refuse_shared(gs)
-        known, scalars = _known(self, params, grads, state)
-        targets.plan(gs, known)
-        state.t, state.scalars = state.t + 1, scalars
+        scalars, skipped = _prepared(self, params, grads, state)
+        if not skipped:
+            targets.plan(gs, state.t + 1, scalars)
+        state.t, state.scalars = state.t + (not skipped), scalars

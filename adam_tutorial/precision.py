@@ -13,34 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from adam_tutorial.optimizer import Optimizer, State, compute_dtype, widen
+from adam_tutorial.optimizer import State, compute_dtype, widen
 from adam_tutorial.trees import Array, Tree
-
-
-# %% chapters/executors.ipynb#precision-wrapper
-@dataclass(frozen=True)
-class Wrapper(Optimizer):
-    """A method around another: it has the hyper-parameters of `inner`, and slots besides."""
-
-    inner: Optimizer
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.inner, Optimizer) or not self.inner.elementwise:
-            raise TypeError(
-                f"inner: expected an optimizer with an elementwise rule, got {self.inner!r}."
-            )
-
-    @property
-    def eps(self) -> float:
-        return getattr(self.inner, "eps", 0.0)
-
-    def hyper(self, t: int) -> dict[str, float]:
-        return self.inner.hyper(t)
-
-    def inside(self, state: State) -> State:
-        """The state as `inner` knows it."""
-        slots = {name: state.slots[name] for name in self.inner.slots}
-        return State(state.t, slots, state.scalars)
+from adam_tutorial.wrappers import Wrapper
 
 
 # %% chapters/executors.ipynb#precision-master
@@ -72,9 +47,6 @@ class MasterWeights(Wrapper):
 
     def prepare(self, params: Tree, grads: Tree, state: State) -> dict[str, float]:
         return self.inner.prepare(state.slots["master"], grads, self.inside(state))
-
-    def metric(self, state: State) -> Tree | float:
-        return self.inner.metric(self.inside(state))
 
 
 # %% chapters/executors.ipynb#precision-rule

@@ -11,12 +11,13 @@ import contextlib
 import importlib
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import Any
 
 from adam_tutorial.optimizer import Optimizer, Schedule, State
 from adam_tutorial.sgd import SGD
 from adam_tutorial.trees import Array
+from adam_tutorial.wrappers import settings_of, with_settings
 
 # %% chapters/torch_adapter.ipynb#torch-adapter-imports
 try:
@@ -85,30 +86,6 @@ def _cupy(name: str) -> Any:
 
 def _bfloat16(name: str) -> Any:
     return _needed("ml_dtypes", name, "a bfloat16 tensor", "ml-dtypes").bfloat16
-
-
-# %% chapters/torch_adapter.ipynb#hyper-of-groups
-def _settings(method: Optimizer) -> dict[str, Any]:
-    """The hyper-parameters of a method, and of the method inside a wrapper, by name."""
-    own = {f.name: getattr(method, f.name) for f in fields(method)}
-    inside = [name for name, value in own.items() if isinstance(value, Optimizer)]
-    found = {name: value for name, value in own.items() if name not in inside}
-    for name in inside:
-        found = {**_settings(own[name]), **found}
-    return found
-
-
-def _with_settings(method: Optimizer, settings: dict[str, Any]) -> Optimizer:
-    """The same method with other hyper-parameters; a wrapper's own name hides the one inside."""
-    own = {f.name: getattr(method, f.name) for f in fields(method)}
-    rest = {name: value for name, value in settings.items() if name not in own}
-    new = {
-        name: _with_settings(value, {**_settings(value), **rest})
-        if isinstance(value, Optimizer)
-        else settings[name]
-        for name, value in own.items()
-    }
-    return replace(method, **new)
 
 
 # %% chapters/torch_adapter.ipynb#live-numbers
@@ -293,9 +270,23 @@ def _names(i: int, group: dict[str, Any]) -> list[str]:
     return [f"group {i}, parameter {j}" for j in range(count)]
 
 
+def _check_method(method: Any) -> None:
+    if not isinstance(method, Optimizer):
+        raise TypeError(
+            "method: expected an optimizer of adam_tutorial, such as Adam(lr=1e-3), got "
+            f"{type(method).__name__}."
+        )
+    if "groups" in settings_of(method):
+        raise TypeError(
+            "method: torch has parameter groups of its own. Pass the method inside Groups, and "
+            'params=[{"params": [...], "lr": 1e-4}, ...]. Nothing was changed.'
+        )
+
+
+# %% chapters/torch_adapter.ipynb#torch-key-checks
 def _check_keys(i: int, group: Any, method: Optimizer) -> None:
     """A misspelt hyper-parameter would be ignored in silence; torch's own keys are let through."""
-    settings = _settings(method)
+    settings = settings_of(method)
     usual = {"params", "param_names", "name", "initial_lr", *settings}
     strange = [key for key in group if key not in usual] if isinstance(group, dict) else []
     if strange:
@@ -322,16 +313,12 @@ class _Grouped(torch.optim.Optimizer):
     """Parameters in groups; each group holds the hyper-parameters, where torch looks for them."""
 
     def __init__(self, params: Any, method: Optimizer) -> None:
-        if not isinstance(method, Optimizer):
-            raise TypeError(
-                "method: expected an optimizer of adam_tutorial, such as Adam(lr=1e-3), got "
-                f"{type(method).__name__}."
-            )
-        self.method, self._settings = method, tuple(_settings(method))
+        _check_method(method)
+        self.method, self._settings = method, tuple(settings_of(method))
         self._scheduled = _scheduled(method)
         self._methods: dict[int, tuple[int, dict[str, Any], Optimizer]] = {}
         self._runs: dict[tuple[int, ...], _Run] = {}
-        super().__init__(params, _settings(method))
+        super().__init__(params, settings_of(method))
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """A group may override hyper-parameters by their names; a refused group is not added."""
@@ -352,7 +339,7 @@ class _Grouped(torch.optim.Optimizer):
         try:
             if i not in self._methods or self._methods[i][:2] != (id(group), now):
                 live = {name: _Live(group, name) for name in self._scheduled}
-                self._methods[i] = id(group), now, _with_settings(self.method, {**now, **live})
+                self._methods[i] = id(group), now, with_settings(self.method, {**now, **live})
             self._methods[i][2].hyper(t)
         except (TypeError, ValueError) as error:
             raise type(error)(f"group {i}: {error}. Nothing was changed.") from None

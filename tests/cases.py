@@ -6,14 +6,26 @@ row. Nothing here needs more than NumPy: torch is imported by the rows that are 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from adam_tutorial import SGD, Adam, AdamHat, MasterWeights, Optimizer
+from adam_tutorial import (
+    L2,
+    SGD,
+    Adam,
+    AdamHat,
+    Clipped,
+    Groups,
+    Guarded,
+    MasterWeights,
+    Maximize,
+    Optimizer,
+)
 from adam_tutorial.trees import Array, Tree, leaves, map_leaves, matched, paths
+from adam_tutorial.wrappers import with_settings
 
 STEPS, COORDINATES = 200, 8
 SEQUENCES = ("random", "zero", "sparse", "huge", "tiny", "spiked", "sign-flipping", "constant")
@@ -53,6 +65,8 @@ class Case:
     moment: Callable[[Any, Any, Array], Array]  # (optimizer, state, g): what the metric divides
     torch: Callable[[list[Any]], Any] | None = None  # the equal torch.optim optimizer of tensors
     golden: tuple[str, ...] = ()  # trajectories in tests/golden equal to it
+    across: bool = False  # looks at all gradients, so what happens to one concerns the others
+    pulls: bool = False  # moves parameters whose gradient is 0
     ulps: int = 0  # how far a GPU may be from NumPy: 0 for a rule of + - * / sqrt alone
 
     def __str__(self) -> str:
@@ -78,6 +92,19 @@ def corrected_mean(optimizer: Any, state: Any, g: Array) -> Array:
     return state.m / (1 - optimizer.beta1**state.t)
 
 
+def mean_inside(wrapper: Any, state: Any, g: Array) -> Array:
+    return corrected_mean(wrapper.inner, state, g)
+
+
+def around(wrapper: Callable[..., Optimizer], inner: Optimizer) -> Callable[..., Optimizer]:
+    """Make a wrapper around `inner`; keywords replace the settings of either."""
+
+    def make(**hyper: Any) -> Optimizer:
+        return with_settings(wrapper(inner), hyper)
+
+    return make
+
+
 CASES = (
     Case(
         "SGD",
@@ -101,11 +128,44 @@ CASES = (
     ),
     Case(
         "MasterWeights",
-        lambda **hyper: MasterWeights(replace(Adam(0.003, 0.8, 0.98, 1e-6), **hyper)),
-        lambda optimizer, state, g: corrected_mean(optimizer.inner, state, g),
+        around(MasterWeights, Adam(0.003, 0.8, 0.98, 1e-6)),
+        mean_inside,
+        torch=torch_optim("Adam", lr=0.003, betas=(0.8, 0.98), eps=1e-6),
+    ),
+    Case(
+        "L2",
+        around(partial(L2, weight_decay=5e-4), Adam(0.003, 0.8, 0.98, 1e-6)),
+        mean_inside,
+        torch=torch_optim("Adam", lr=0.003, betas=(0.8, 0.98), eps=1e-6, weight_decay=5e-4),
+        pulls=True,
+    ),
+    Case(
+        "Maximize",
+        around(Maximize, Adam(0.003, 0.8, 0.98, 1e-6)),
+        mean_inside,
+        torch=torch_optim("Adam", lr=0.003, betas=(0.8, 0.98), eps=1e-6, maximize=True),
+    ),
+    Case(
+        "Clipped",
+        around(partial(Clipped, max_norm=1.0), SGD(lr=0.05)),
+        lambda optimizer, state, g: state.clip * g,
+        across=True,
+        ulps=8,  # a GPU adds the squares in another order
+    ),
+    Case("Guarded", around(Guarded, Adam(0.003, 0.8, 0.98, 1e-6)), mean_inside, across=True),
+    Case(
+        "Groups",  # one group, which holds every leaf
+        around(partial(Groups, groups={"*": {"beta1": 0.8}}), Adam(0.003, 0.1, 0.98, 1e-6)),
+        lambda optimizer, state, g: state.m / (1 - 0.8**state.t),
         torch=torch_optim("Adam", lr=0.003, betas=(0.8, 0.98), eps=1e-6),
     ),
 )
+
+
+def known(method: Any, theta: Array, g: Array, state: Any) -> dict[str, float]:
+    """All that the rule may ask for at the next step of a single array."""
+    (part,) = method.parts(["params"], [theta])
+    return part.known(state.t + 1, method.prepare(theta, g, state))
 
 
 def differing(one: Tree, other: Tree) -> list[str]:

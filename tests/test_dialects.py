@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import sympy
-from cases import CASES, SEQUENCES, Case, gradients, start
+from cases import CASES, SEQUENCES, Case, gradients, known, start
 from machines import (
     NO_COMPILER,
     NO_NODE,
@@ -54,7 +54,7 @@ def known_at(method: Any, t: int) -> dict[str, float]:
     theta = np.ones(3)
     state = method.init(theta)
     state.t = t - 1
-    return {**method.hyper(t), **method.prepare(theta, theta, state)}
+    return known(method, theta, theta, state)
 
 
 @pytest.mark.parametrize("machine", MACHINES)
@@ -90,11 +90,10 @@ def test_javascript_follows_numpy_for_200_steps(case: Case) -> None:
         theta, gs = start(sequence), gradients(sequence)
         state = method.init(theta)
         held = [state.slots[name].copy() for name in method.slots]
-        known = []
-        jobs.append((method, [theta.copy(), *held], list(gs), known))
+        numbers = []
+        jobs.append((method, [theta.copy(), *held], list(gs), numbers))
         for g in gs:
-            scalars = method.prepare(theta, g, state)
-            known.append({**method.hyper(state.t + 1), **scalars})
+            numbers.append(known(method, theta, g, state))
             theta, state = method.update(theta, g, state)
         expected.append([theta, *(state.slots[name] for name in method.slots)])
     for new, want in zip(javascript(jobs), expected, strict=True):
@@ -110,9 +109,9 @@ def test_random_rules_are_the_same_on_every_machine(
 ) -> None:
     method = random_method(seed)
     arrays = hostile(4, dtype, seed)
-    for known in KNOWN:
-        expected = as_written(method, arrays, known)
-        assert same(machines[machine](method, arrays, known), expected), method.source
+    for numbers in KNOWN:
+        expected = as_written(method, arrays, numbers)
+        assert same(machines[machine](method, arrays, numbers), expected), method.source
 
 
 @fixed_zeros

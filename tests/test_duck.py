@@ -62,6 +62,12 @@ class Duck(np.lib.mixins.NDArrayOperatorsMixin):
             raise TypeError(f"a duck does not hold {type(value).__name__}")
         self.hidden[key] = value.hidden if isinstance(value, Duck) else value
 
+    def __float__(self) -> float:
+        return float(self.hidden)
+
+    def __bool__(self) -> bool:
+        return bool(self.hidden)
+
     def astype(self, dtype: Any) -> "Duck":
         return Duck(self.hidden.astype(dtype))
 

@@ -39,7 +39,14 @@ each_dtype = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 halves = pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16])
 WITH_SLOTS = [case for case in CASES if case.make().slots]
 each_case_with_slots = pytest.mark.parametrize("case", WITH_SLOTS, ids=str)
+ALONE = [case for case in CASES if not case.across]
+each_case_alone = pytest.mark.parametrize("case", ALONE, ids=str)
+UNPULLED = [case for case in CASES if not case.pulls]
+each_case_unpulled = pytest.mark.parametrize("case", UNPULLED, ids=str)
 WITH_EPS = [case for case in CASES if hasattr(case.make(), "eps")]
+each_unpulled_case_with_eps = pytest.mark.parametrize(
+    "case", [case for case in WITH_EPS if not case.pulls], ids=str
+)
 each_case_with_eps = pytest.mark.parametrize("case", WITH_EPS, ids=str)
 
 
@@ -91,7 +98,7 @@ def test_every_entry_of_every_leaf_moves(case: Case) -> None:
     assert all(leaves(moved))
 
 
-@each_case
+@each_case_alone
 def test_slices_give_the_bits_of_one_coordinate_at_a_time(case: Case) -> None:
     params, grads = (random_like(TREES["above a slice"], 0), random_like(TREES["above a slice"], 1))
     whole = after(case.make(), params, [grads, grads])[0]
@@ -491,14 +498,14 @@ def test_half_precision_takes_float32_gradients_unrounded(case: Case, dtype: Any
 # --- epsilon
 
 
-@each_case_with_eps
+@each_unpulled_case_with_eps
 def test_eps_0_is_legal_and_0_over_0_is_nan_by_the_rule(case: Case) -> None:
     with np.errstate(invalid="ignore"):
         new = after(case.make(eps=0), np.ones(2), [np.array([0.0, 1.0])])[0]
     assert np.isnan(new[0]) and np.isfinite(new[1])
 
 
-@each_case_with_eps
+@each_unpulled_case_with_eps
 def test_a_gradient_of_zero_moves_nothing_where_eps_is_positive(case: Case) -> None:
     assert after(case.make(), np.ones(2), [np.zeros(2)])[0].tolist() == [1.0, 1.0]
 
@@ -529,7 +536,7 @@ def test_a_tiny_eps_is_fine_where_the_compute_dtype_holds_it(case: Case) -> None
 
 
 @halves
-@each_case_with_eps
+@each_unpulled_case_with_eps
 def test_eps_guards_half_precision_although_float16_rounds_it_to_0(case: Case, dtype: Any) -> None:
     new = after(case.make(eps=1e-8), np.ones(2, dtype), [np.zeros(2, dtype)])[0]
     assert new.tolist() == [1.0, 1.0]
@@ -540,7 +547,7 @@ def test_eps_guards_half_precision_although_float16_rounds_it_to_0(case: Case, d
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 @each_dtype
-@each_case
+@each_case_alone
 def test_a_bad_gradient_stays_in_its_coordinate(case: Case, dtype: Any, bad: float) -> None:
     params, g = (random_like(np.zeros(SLICE + 9), seed, dtype) for seed in (0, 1))
     clean = after(case.make(), params, [g, g])
@@ -553,7 +560,7 @@ def test_a_bad_gradient_stays_in_its_coordinate(case: Case, dtype: Any, bad: flo
     assert differing(*others) == []
 
 
-@each_case
+@each_case_alone
 def test_step_is_update_on_gradients_that_overflow(case: Case) -> None:
     params = np.ones(6, np.float32)
     g = np.array([1e30, -1e30, 3e38, np.inf, np.nan, 1e-40], np.float32)
@@ -1060,7 +1067,7 @@ def test_the_metric_reproduces_the_step(case: Case) -> None:
         assert np.max(np.abs(theta - before)) > 1e-4
 
 
-@each_case
+@each_case_unpulled
 def test_the_metric_takes_the_learning_rate_of_the_step_just_taken(case: Case) -> None:
     metrics = []
     for lr in (0.5, lambda t: {1: 8.0, 2: 0.5}[t]):

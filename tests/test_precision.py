@@ -6,7 +6,7 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 import pytest
-from cases import CASES, Case, differing
+from cases import CASES, Case, differing, known
 
 from adam_tutorial import SGD, SLICE, Adam, MasterWeights, executors
 from adam_tutorial.executors import HalfLeaf
@@ -28,10 +28,10 @@ def test_half_precision_is_float32_rounded_once(case: Case, half: Any, size: int
     for _ in range(3):
         g = rng.standard_normal(size).astype(half)
         held = [state.slots[name].copy() for name in method.slots]
-        known = {**method.hyper(state.t + 1), **method.prepare(theta, g, state)}
+        numbers = known(method, theta, g, state)
         names = executors.program_of(method).hyper
         wide = theta.astype(np.float32), g.astype(np.float32)
-        new, *slots = method.rule(*wide, *held, **{name: known[name] for name in names})
+        new, *slots = method.rule(*wide, *held, **{name: numbers[name] for name in names})
         method.step(theta, g, state)
         assert differing(theta, new.astype(half)) == []
         assert differing(list(state.slots.values()), slots) == []

@@ -35,7 +35,7 @@ NUMPY = {
 }
 HALF = (torch.float16, torch.bfloat16)
 SHAPES = {"w": (3, 4), "scalar": (), "empty": (0, 2), "long": (40_000,), "one": (1,)}
-each_case = pytest.mark.parametrize("case", CASES, ids=str)
+each_case = pytest.mark.parametrize("case", [c for c in CASES if c.name != "Groups"], ids=str)
 each_dtype = pytest.mark.parametrize("dtype", NUMPY, ids=str)
 
 
@@ -93,7 +93,9 @@ class WholeLeaf(SGD):
     elementwise = False
 
 
-METHODS = [*CASES, Case("Counted", Counted, CASES[0].moment)]
+TORCH_CASES = [case for case in CASES if case.name != "Groups"]  # torch has groups of its own
+METHODS = [*TORCH_CASES, Case("Counted", Counted, CASES[0].moment)]
+each_method_alone = pytest.mark.parametrize("case", [c for c in METHODS if not c.across], ids=str)
 each_method = pytest.mark.parametrize("case", METHODS, ids=str)
 
 
@@ -195,7 +197,7 @@ def test_the_adapter_gives_the_bits_of_the_packages_step(case: Case, dtype: Any)
 
 @pytest.mark.usefixtures("float64")
 @pytest.mark.parametrize("sequence", SEQUENCES)
-@pytest.mark.parametrize("case", [case for case in CASES if case.torch], ids=str)
+@pytest.mark.parametrize("case", [case for case in TORCH_CASES if case.torch], ids=str)
 def test_the_adapter_agrees_with_torchs_own(case: Case, sequence: str) -> None:
     ours, theirs = (torch.tensor(start(sequence), requires_grad=True) for _ in range(2))
     assert case.torch
@@ -371,7 +373,7 @@ def test_a_group_may_be_added_later() -> None:
 # ---- Parameters come and go
 
 
-@each_method
+@each_method_alone
 def test_a_parameter_without_a_gradient_is_left_out_and_does_not_count(case: Case) -> None:
     def alone(seeds: list[int]) -> torch.Tensor:
         p = torch.ones(3, dtype=torch.float64, requires_grad=True)

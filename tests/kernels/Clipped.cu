@@ -1,0 +1,31 @@
+// float32
+// in:  float32 g, float32 clip, float32 lr
+// out: float32 theta
+const float g_ = clip * g;
+const float theta_new = theta - lr * g_;
+theta = theta_new;
+
+// float64
+// in:  float64 g, float64 clip, float64 lr
+// out: float64 theta
+const double g_ = clip * g;
+const double theta_new = theta - lr * g_;
+theta = theta_new;
+
+// float16
+// in:  float16 g_16, float32 clip, float32 lr
+// out: float16 theta_16
+const float theta = (float)theta_16;
+const float g = (float)g_16;
+const float g_ = clip * g;
+const float theta_new = theta - lr * g_;
+theta_16 = float16(theta_new);
+
+// bfloat16
+// in:  uint16 g_16, float32 clip, float32 lr
+// out: uint16 theta_16
+const float theta = __uint_as_float((unsigned int)theta_16 << 16);
+const float g = __uint_as_float((unsigned int)g_16 << 16);
+const float g_ = clip * g;
+const float theta_new = theta - lr * g_;
+theta_16 = theta_new != theta_new ? 0x7fc0 : (__float_as_uint(theta_new) + 0x7fff + (__float_as_uint(theta_new) >> 16 & 1)) >> 16;
