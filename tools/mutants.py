@@ -59,7 +59,7 @@ def planted_in(root: Path, names: list[str]) -> list[Mutant]:
 def explanations(root: Path) -> list[Explanation]:
     """The committed list of equivalent mutants."""
     path, expected = root / LIST, [field.name for field in fields(Explanation)]
-    entries = tomllib.loads(path.read_text("utf-8"))["mutant"] if path.is_file() else []
+    entries = tomllib.loads(path.read_text("utf-8")).get("mutant", []) if path.is_file() else []
     for entry in entries:
         if set(entry) != set(expected) or not all(entry.values()):
             raise MutantsError(f"{LIST}: expected entries with {expected}, got {entry}.")
@@ -69,13 +69,13 @@ def explanations(root: Path) -> list[Explanation]:
 # ---- The run
 
 
-def kill(root: Path, planted: list[Mutant]) -> list[Verdict]:
-    """What the tests say of each mutant."""
+def kill(root: Path, planted: list[Mutant], patience: float) -> list[Verdict]:
+    """What the tests say of each mutant, within `patience` seconds and five times what they need."""
     rows = result(partial(rows_of, root))
     if not isinstance(rows, dict):
         raise MutantsError(f"tests/cases.py: expected it to be importable, but the import {rows}.")
     modules = dict.fromkeys(mutant.module for mutant in planted)
-    limits = {name: 10 + 5 * seconds(root, name, rows.get(name, [])) for name in modules}
+    limits = {name: patience + 5 * seconds(root, name, rows.get(name, [])) for name in modules}
     jobs = [partial(trial, root, m.module, m.source, rows.get(m.module, [])) for m in planted]
     found: dict[int, Verdict] = {}
     for at, answer in forked(jobs, [limits[mutant.module] for mutant in planted]):
@@ -109,12 +109,14 @@ def progress(done: int, count: int, words: str) -> None:
 # ---- The report
 
 
-def report(root: Path, planted: list[Mutant], verdicts: list[Verdict]) -> bool:
+def report(
+    root: Path, planted: list[Mutant], verdicts: list[Verdict], every: list[Explanation]
+) -> bool:
     """Print who survived, what is explained no longer, and the score; whether all is well."""
     killed = {id(m) for m, found in zip(planted, verdicts, strict=True) if found.killer}
     alive = [mutant for mutant in planted if id(mutant) not in killed]
     modules, keys = list(dict.fromkeys(m.module for m in planted)), {m.key for m in alive}
-    listed = [entry for entry in explanations(root) if entry.module in modules]
+    listed = [entry for entry in every if entry.module in modules]
     explained = {entry.key for entry in listed}
     survivors = [mutant for mutant in alive if mutant.key not in explained]
     stale = [entry for entry in listed if entry.key not in keys]
@@ -134,7 +136,7 @@ def report(root: Path, planted: list[Mutant], verdicts: list[Verdict]) -> bool:
     count, hung = len(killed) + len(survivors), sum(one.killer == TOO_LONG for one in verdicts)
     print(
         f"mutants: {len(killed)} of {count} killed, {len(killed) / max(count, 1):.1%}"
-        f" ({hung} by running out of time), and {len(alive) - len(survivors)} explained as equivalent"
+        f" ({hung} by running out of time); {len(alive) - len(survivors)} more are equivalent"
     )
     return not survivors and not stale
 
@@ -168,20 +170,21 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--verbose", action="store_true", help="tell the test that killed each mutant"
     )
+    parser.add_argument("--patience", type=float, default=5, help="seconds, for a test that hangs")
     options = parser.parse_args(arguments)
     root, begun = options.root.resolve(), time.monotonic()
     try:
-        planted = planted_in(root, options.module)
+        planted, listed = planted_in(root, options.module), explanations(root)
         verdicts = [Verdict("")] * len(planted)
         if not options.show:
             with prepared():
-                verdicts = kill(root, planted)
+                verdicts = kill(root, planted, options.patience)
         if options.show or options.verbose:
             for mutant, found in zip(planted, verdicts, strict=True):
                 print(
                     f"{place(root, mutant)}\n  - {mutant.before}\n  + {mutant.after}\n  {found.killer}"
                 )
-        fine = options.show or report(root, planted, verdicts)
+        fine = options.show or report(root, planted, verdicts, listed)
         print(f"mutants: {len(planted)} in {time.monotonic() - begun:.0f} s", file=sys.stderr)
     except MutantsError as error:
         print(error, file=sys.stderr)
