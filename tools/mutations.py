@@ -3,7 +3,7 @@
 A wrong sign, operator, constant, exponent or index; a step too early or too late; a term, factor or
 root left out; an epsilon on the other side of the root; one hyper-parameter, slot or argument in the
 place of another; max for min, zeros for ones; an update from a value that is not yet, or no longer,
-current. Words are left alone: messages, annotations, docstrings.
+current. Words are left alone: messages, annotations, docstrings; and so is `strict=True`.
 """
 
 import ast
@@ -30,6 +30,7 @@ PAIRS = [
 ]  # fmt: skip
 MISTAKEN = dict(PAIRS) | {two: one for one, two in PAIRS}  # a function taken for its neighbour
 LEFT_OUT = {"sqrt", "abs", "sign", "square", "log", "exp", "maximum", "minimum", "max", "min"}
+GUARDS = {"strict"}  # keywords that only watch over a formula
 WORDS = {"annotation", "returns", "decorator_list", "bases", "type_params"}
 
 Place = tuple[ast.AST, Any, Any, ast.expr]  # box[key], a list's item or a node's field, is the last
@@ -215,6 +216,8 @@ def places(node: ast.AST) -> Iterator[Place]:
         for key, child in enumerate(value) if isinstance(value, list) else [(name, value)]:
             if isinstance(child, ast.JoinedStr | ast.stmt):
                 continue
+            if isinstance(child, ast.keyword) and child.arg in GUARDS:
+                continue
             if isinstance(child, ast.expr):
                 yield node, box, key, child
             if isinstance(child, ast.expr | ast.keyword | ast.comprehension | ast.arguments):
@@ -224,6 +227,8 @@ def places(node: ast.AST) -> Iterator[Place]:
 def variants(node: ast.expr, parent: ast.AST, scope: Scope) -> Iterator[ast.expr]:
     """What one might have written in the place of an expression, by mistake."""
     match node:
+        case ast.BinOp(op=ast.BitOr()) if not scope.name:
+            pass  # a type that is one of two
         case ast.BinOp():
             yield from _binary(node)
         case ast.UnaryOp(ast.USub() | ast.Not(), operand):
