@@ -9,7 +9,7 @@ export ADAM_TUTORIAL_BACKEND := numpy
 unexport MPLBACKEND
 
 .DEFAULT_GOAL := help
-.PHONY: help setup agree book serve test lint tangle named edit chapters colab kernels url bench bench-gpu clean
+.PHONY: help setup agree book serve test lint mutants tangle named edit chapters colab kernels url bench bench-gpu clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -45,6 +45,9 @@ lint: setup ## check style, types and workflows
 	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.dependabot .github/dependabot.yml
 	@$(BIN)/zizmor --offline --no-progress --quiet .github
+
+mutants: setup ## plant mistakes in every formula and see a test fail, for each; or make mutants MODULE=adam
+	@$(BIN)/python tools/mutants.py $(addprefix --module ,$(MODULE))
 
 tangle: setup ## write the package from the chapters
 	@$(BIN)/python tools/tangle.py

@@ -13,6 +13,8 @@ __version__ = "0.1.0"
 
 __all__: list[str] = [
     "ARITHMETIC",
+    "AdaMax",
+    "Adadelta",
     "Adagrad",
     "Adam",
     "AdamHat",
@@ -21,6 +23,7 @@ __all__: list[str] = [
     "COMPARISONS",
     "COMPILE_AFTER",
     "COMPILE_SIZE",
+    "CenteredRMSProp",
     "CheckFailed",
     "Clipped",
     "CpuLeaf",
@@ -36,12 +39,18 @@ __all__: list[str] = [
     "HalfLeaf",
     "Hooks",
     "KINDS",
+    "KerasAdaMax",
+    "KerasAdagrad",
+    "KerasCenteredRMSProp",
+    "KerasMomentumRMSProp",
+    "KerasRMSProp",
     "Kernel",
     "L2",
     "Leaves",
     "MasterWeights",
     "Maximize",
     "Momentum",
+    "MomentumRMSProp",
     "Nadam",
     "Nesterov",
     "OPTIONS",
@@ -50,6 +59,7 @@ __all__: list[str] = [
     "Plan",
     "Plans",
     "Program",
+    "RMSProp",
     "Ravine",
     "Recorder",
     "Rosenbrock",
@@ -62,6 +72,11 @@ __all__: list[str] = [
     "SparseFeatures",
     "State",
     "Symbol",
+    "TorchAdaMax",
+    "TorchMomentum",
+    "TorchMomentumRMSProp",
+    "TorchNAdam",
+    "TorchNesterov",
     "TraceError",
     "Tree",
     "UnbiasedNadam",
@@ -147,6 +162,8 @@ __all__: list[str] = [
 
 _HOME: dict[str, str] = {
     "ARITHMETIC": "tracing",
+    "AdaMax": "adamax",
+    "Adadelta": "rmsprop",
     "Adagrad": "adagrad",
     "Adam": "adam",
     "AdamHat": "adam",
@@ -155,6 +172,7 @@ _HOME: dict[str, str] = {
     "COMPARISONS": "tracing",
     "COMPILE_AFTER": "executors",
     "COMPILE_SIZE": "executors",
+    "CenteredRMSProp": "rmsprop",
     "CheckFailed": "checks",
     "Clipped": "wrappers",
     "CpuLeaf": "executors",
@@ -170,12 +188,18 @@ _HOME: dict[str, str] = {
     "HalfLeaf": "executors",
     "Hooks": "optimizer",
     "KINDS": "checks",
+    "KerasAdaMax": "conventions",
+    "KerasAdagrad": "conventions",
+    "KerasCenteredRMSProp": "conventions",
+    "KerasMomentumRMSProp": "conventions",
+    "KerasRMSProp": "conventions",
     "Kernel": "dialects",
     "L2": "wrappers",
     "Leaves": "optimizer",
     "MasterWeights": "precision",
     "Maximize": "wrappers",
     "Momentum": "momentum",
+    "MomentumRMSProp": "rmsprop",
     "Nadam": "nadam",
     "Nesterov": "momentum",
     "OPTIONS": "kernels",
@@ -184,6 +208,7 @@ _HOME: dict[str, str] = {
     "Plan": "executors",
     "Plans": "executors",
     "Program": "tracing",
+    "RMSProp": "rmsprop",
     "Ravine": "problems",
     "Recorder": "tracing",
     "Rosenbrock": "problems",
@@ -196,6 +221,11 @@ _HOME: dict[str, str] = {
     "SparseFeatures": "problems",
     "State": "optimizer",
     "Symbol": "tracing",
+    "TorchAdaMax": "conventions",
+    "TorchMomentum": "conventions",
+    "TorchMomentumRMSProp": "conventions",
+    "TorchNAdam": "conventions",
+    "TorchNesterov": "conventions",
     "TorchOptimizer": "torch_adapter",
     "TraceError": "tracing",
     "Tree": "trees",
@@ -283,9 +313,11 @@ _HOME: dict[str, str] = {
 _MODULES: list[str] = [
     "adagrad",
     "adam",
+    "adamax",
     "backends",
     "bias_correction",
     "checks",
+    "conventions",
     "dialects",
     "executors",
     "figures",
@@ -297,6 +329,7 @@ _MODULES: list[str] = [
     "packing",
     "precision",
     "problems",
+    "rmsprop",
     "roofline",
     "sgd",
     "tracing",
@@ -308,9 +341,11 @@ _OPTIONAL: list[str] = ["torch_adapter"]
 if TYPE_CHECKING:
     from adam_tutorial import adagrad as adagrad
     from adam_tutorial import adam as adam
+    from adam_tutorial import adamax as adamax
     from adam_tutorial import backends as backends
     from adam_tutorial import bias_correction as bias_correction
     from adam_tutorial import checks as checks
+    from adam_tutorial import conventions as conventions
     from adam_tutorial import dialects as dialects
     from adam_tutorial import executors as executors
     from adam_tutorial import figures as figures
@@ -322,6 +357,7 @@ if TYPE_CHECKING:
     from adam_tutorial import packing as packing
     from adam_tutorial import precision as precision
     from adam_tutorial import problems as problems
+    from adam_tutorial import rmsprop as rmsprop
     from adam_tutorial import roofline as roofline
     from adam_tutorial import sgd as sgd
     from adam_tutorial import torch_adapter as torch_adapter
@@ -331,6 +367,7 @@ if TYPE_CHECKING:
     from adam_tutorial.adagrad import Adagrad as Adagrad
     from adam_tutorial.adam import Adam as Adam
     from adam_tutorial.adam import AdamHat as AdamHat
+    from adam_tutorial.adamax import AdaMax as AdaMax
     from adam_tutorial.backends import asarray as asarray
     from adam_tutorial.backends import available as available
     from adam_tutorial.backends import default as default
@@ -350,6 +387,16 @@ if TYPE_CHECKING:
     from adam_tutorial.checks import same_bits as same_bits
     from adam_tutorial.checks import within as within
     from adam_tutorial.checks import z_score as z_score
+    from adam_tutorial.conventions import KerasAdagrad as KerasAdagrad
+    from adam_tutorial.conventions import KerasAdaMax as KerasAdaMax
+    from adam_tutorial.conventions import KerasCenteredRMSProp as KerasCenteredRMSProp
+    from adam_tutorial.conventions import KerasMomentumRMSProp as KerasMomentumRMSProp
+    from adam_tutorial.conventions import KerasRMSProp as KerasRMSProp
+    from adam_tutorial.conventions import TorchAdaMax as TorchAdaMax
+    from adam_tutorial.conventions import TorchMomentum as TorchMomentum
+    from adam_tutorial.conventions import TorchMomentumRMSProp as TorchMomentumRMSProp
+    from adam_tutorial.conventions import TorchNAdam as TorchNAdam
+    from adam_tutorial.conventions import TorchNesterov as TorchNesterov
     from adam_tutorial.dialects import Dialect as Dialect
     from adam_tutorial.dialects import Equation as Equation
     from adam_tutorial.dialects import Kernel as Kernel
@@ -429,6 +476,10 @@ if TYPE_CHECKING:
     from adam_tutorial.problems import digits as digits
     from adam_tutorial.problems import log_softmax as log_softmax
     from adam_tutorial.problems import trace as trace
+    from adam_tutorial.rmsprop import Adadelta as Adadelta
+    from adam_tutorial.rmsprop import CenteredRMSProp as CenteredRMSProp
+    from adam_tutorial.rmsprop import MomentumRMSProp as MomentumRMSProp
+    from adam_tutorial.rmsprop import RMSProp as RMSProp
     from adam_tutorial.roofline import bytes_per_parameter as bytes_per_parameter
     from adam_tutorial.roofline import measured as measured
     from adam_tutorial.sgd import SGD as SGD

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from adam_tutorial.optimizer import Optimizer, Schedule, State, validated
+from adam_tutorial.optimizer import Optimizer, Schedule, State
 from adam_tutorial.trees import Tree, map_leaves
 
 
@@ -30,12 +30,7 @@ class dozat_schedule:
     decay: float = 0.004  # PyTorch's momentum_decay; 1 / 250
 
     def __call__(self, t: int) -> float:
-        return self.mu * (1 - 0.5 * 0.96 ** (self.decay * t))
-
-
-def _momentum(beta1: Schedule, t: int) -> float:
-    """beta1 at step t; `hyper` would call the other schedules as well."""
-    return validated("beta1", beta1(t), f" at step {t}") if callable(beta1) else beta1
+        return self.mu * (1 - 0.5 * float(0.96 ** (self.decay * t)))
 
 
 # %% chapters/nadam.ipynb#nadam-rule
@@ -55,7 +50,7 @@ class Nadam(Optimizer):
     slots = ("m", "v")
 
     def prepare(self, params: Tree, grads: Tree, state: State) -> dict[str, float]:
-        mu, mu_next = (_momentum(self.beta1, t) for t in (state.t + 1, state.t + 2))
+        mu, mu_next = self.at("beta1", state.t + 1), self.at("beta1", state.t + 2)
         product = state.scalars.get("mu_product", 1.0) * mu
         return {"mu": mu, "mu_next": mu_next, "mu_product": product}
 

@@ -65,8 +65,8 @@ class SkipStep(Exception):
 
 
 # %% chapters/descent.ipynb#optimizer-hyper
-_FRACTIONS = {"momentum", "rho", "beta1", "beta2"}  # averages remember a fraction, in [0, 1)
-_AMOUNTS = {"lr", "eps", "weight_decay", "max_norm"}  # finite, and not negative
+_FRACTIONS = {"momentum", "rho", "beta1", "beta2", "dampening"}  # shares, in [0, 1)
+_AMOUNTS = {"lr", "eps", "weight_decay", "max_norm", "initial", "momentum_decay"}  # finite, >= 0
 
 
 def validated(name: str, value: Any, where: str = "") -> float:

@@ -26,7 +26,7 @@ from adam_tutorial.optimizer import (
     asked,
     keywords,
     widen,
-)  # fmt: skip
+)
 from adam_tutorial.trees import Array, Tree, leaves, map_leaves, matched, paths, rebuild
 
 

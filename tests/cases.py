@@ -15,16 +15,37 @@ import numpy as np
 from adam_tutorial import (
     L2,
     SGD,
+    Adadelta,
+    Adagrad,
     Adam,
+    AdaMax,
     AdamHat,
+    CenteredRMSProp,
     Clipped,
     Groups,
     Guarded,
     MasterWeights,
     Maximize,
     Momentum,
+    MomentumRMSProp,
+    Nadam,
     Nesterov,
     Optimizer,
+    RMSProp,
+    UnbiasedNadam,
+    dozat_schedule,
+)
+from adam_tutorial.conventions import (
+    KerasAdagrad,
+    KerasAdaMax,
+    KerasCenteredRMSProp,
+    KerasMomentumRMSProp,
+    KerasRMSProp,
+    TorchAdaMax,
+    TorchMomentum,
+    TorchMomentumRMSProp,
+    TorchNAdam,
+    TorchNesterov,
 )
 from adam_tutorial.trees import Array, Tree, leaves, map_leaves, matched, paths
 from adam_tutorial.wrappers import with_settings
@@ -103,6 +124,24 @@ def corrected_mean(optimizer: Any, state: Any, g: Array) -> Array:
     return state.m / (1 - optimizer.beta1**state.t)
 
 
+def buffer(optimizer: Any, state: Any, g: Array) -> Array:
+    return state.m
+
+
+def look_ahead(optimizer: Any, state: Any, g: Array) -> Array:
+    return g + optimizer.momentum * state.m
+
+
+def mean_ahead(optimizer: Any, state: Any, g: Array) -> Array:
+    now, ahead = 1 - state.mu_product, 1 - state.mu_product * state.mu_next
+    return (1 - state.mu) * g / now + state.mu_next * state.m / ahead
+
+
+def unbiased_mean_ahead(optimizer: Any, state: Any, g: Array) -> Array:
+    ahead = 1 - state.mu_product * state.mu_next
+    return (state.mu_next * state.m + (1 - state.mu_next) * g) / ahead
+
+
 def mean_inside(wrapper: Any, state: Any, g: Array) -> Array:
     return corrected_mean(wrapper.inner, state, g)
 
@@ -114,6 +153,19 @@ def around(wrapper: Callable[..., Optimizer], inner: Optimizer) -> Callable[...,
         return with_settings(wrapper(inner), hyper)
 
     return make
+
+
+def last_move(optimizer: Any, state: Any, g: Array) -> Array:
+    """m / lr, where the learning rate acts inside m."""
+    return state.m / optimizer.hyper(state.t)["lr"]
+
+
+def adadelta_step(optimizer: Any, state: Any, g: Array) -> Array:
+    """sqrt(x + eps) g with the x of the step before, which x and v give back."""
+    eps, rho = optimizer.eps, optimizer.rho
+    share = (1 - rho) * (g * g) / (state.v + eps)  # x = rho * old + share * (old + eps)
+    old = (state.x - share * eps) / (rho + share)
+    return np.sqrt(old + eps) * g
 
 
 CASES = (
@@ -129,12 +181,48 @@ CASES = (
         partial(Momentum, lr=0.05, momentum=0.8),
         velocity,
         torch=torch_optim("SGD", lr=0.05, momentum=0.8),
+        golden=("optax-momentum", "keras-momentum"),
     ),
     Case(
         "Nesterov",
         partial(Nesterov, lr=0.05, momentum=0.8),
         velocity_ahead,
         torch=torch_optim("SGD", lr=0.05, momentum=0.8, nesterov=True),
+        golden=("optax-nesterov", "keras-nesterov"),
+    ),
+    Case(
+        "Adagrad",
+        partial(Adagrad, lr=0.05, eps=1e-6),
+        gradient,
+        torch=torch_optim("Adagrad", lr=0.05, eps=1e-6),
+    ),
+    Case(
+        "RMSProp",
+        partial(RMSProp, lr=0.003, rho=0.8, eps=1e-6),
+        gradient,
+        torch=torch_optim("RMSprop", lr=0.003, alpha=0.8, eps=1e-6),
+        golden=("optax-rmsprop-outside",),
+    ),
+    Case(
+        "CenteredRMSProp",  # a long memory: what torch subtracts then loses few digits
+        partial(CenteredRMSProp, lr=0.003, rho=0.98, eps=1e-3),
+        gradient,
+        torch=torch_optim("RMSprop", lr=0.003, alpha=0.98, eps=1e-3, centered=True),
+        golden=("optax-rmsprop-centered-outside",),
+    ),
+    Case(
+        "MomentumRMSProp",
+        partial(MomentumRMSProp, lr=0.003, rho=0.8, momentum=0.7, eps=1e-6),
+        last_move,
+        torch=torch_optim("RMSprop", lr=0.003, alpha=0.8, momentum=0.7, eps=1e-6),
+        golden=("optax-rmsprop-momentum-outside",),
+    ),
+    Case(
+        "Adadelta",
+        partial(Adadelta, lr=0.5, rho=0.8, eps=1e-4),
+        adadelta_step,
+        torch=torch_optim("Adadelta", lr=0.5, rho=0.8, eps=1e-4),
+        golden=("keras-adadelta", "optax-adadelta"),
     ),
     Case(
         "Adam",
@@ -150,6 +238,28 @@ CASES = (
         golden=("keras-adam",),
     ),
     Case(
+        "Nadam",
+        partial(Nadam, lr=0.003, beta1=0.8, beta2=0.98, eps=1e-6),
+        mean_ahead,
+        golden=("optax-nadam",),
+    ),
+    Case(
+        "NadamWarming",
+        partial(Nadam, lr=0.003, beta1=dozat_schedule(0.95, 0.1), beta2=0.98, eps=1e-6),
+        mean_ahead,
+    ),
+    Case(
+        "UnbiasedNadam",
+        partial(UnbiasedNadam, lr=0.003, beta1=dozat_schedule(0.95, 0.1), beta2=0.98, eps=1e-6),
+        unbiased_mean_ahead,
+    ),
+    Case(
+        "AdaMax",
+        partial(AdaMax, lr=0.003, beta1=0.8, beta2=0.98),
+        corrected_mean,
+        torch=torch_optim("Adamax", lr=0.003, betas=(0.8, 0.98), eps=1e-300),
+    ),
+    Case(
         "MasterWeights",
         around(MasterWeights, Adam(0.003, 0.8, 0.98, 1e-6)),
         mean_inside,
@@ -160,6 +270,7 @@ CASES = (
         around(partial(L2, weight_decay=5e-4), Adam(0.003, 0.8, 0.98, 1e-6)),
         mean_inside,
         torch=torch_optim("Adam", lr=0.003, betas=(0.8, 0.98), eps=1e-6, weight_decay=5e-4),
+        golden=("optax-l2",),
         pulls=True,
     ),
     Case(
@@ -172,6 +283,7 @@ CASES = (
         "Clipped",
         around(partial(Clipped, max_norm=1.0), SGD(lr=0.05)),
         lambda optimizer, state, g: state.clip * g,
+        golden=("optax-clipped", "keras-clipped"),
         across=True,
         ulps=8,  # a GPU adds the squares in another order
     ),
@@ -181,6 +293,69 @@ CASES = (
         around(partial(Groups, groups={"*": {"beta1": 0.8}}), Adam(0.003, 0.1, 0.98, 1e-6)),
         lambda optimizer, state, g: state.m / (1 - 0.8**state.t),
         torch=torch_optim("Adam", lr=0.003, betas=(0.8, 0.98), eps=1e-6),
+    ),
+    Case(
+        "TorchMomentum",
+        partial(TorchMomentum, lr=0.05, momentum=0.8, dampening=0.3),
+        buffer,
+        torch=torch_optim("SGD", lr=0.05, momentum=0.8, dampening=0.3),
+    ),
+    Case(
+        "TorchNesterov",
+        partial(TorchNesterov, lr=0.05, momentum=0.8),
+        look_ahead,
+        torch=torch_optim("SGD", lr=0.05, momentum=0.8, nesterov=True),
+        golden=("optax-nesterov",),
+    ),
+    Case(
+        "KerasAdagrad",
+        partial(KerasAdagrad, lr=0.05, initial=0.2, eps=1e-3),
+        gradient,
+        golden=("keras-adagrad", "optax-adagrad"),
+    ),
+    Case(
+        "KerasRMSProp",
+        partial(KerasRMSProp, lr=0.003, rho=0.8, eps=1e-4),
+        gradient,
+        golden=("keras-rmsprop", "optax-rmsprop"),
+    ),
+    Case(
+        "KerasCenteredRMSProp",
+        partial(KerasCenteredRMSProp, lr=0.003, rho=0.8, eps=1e-4),
+        gradient,
+        golden=("keras-rmsprop-centered", "optax-rmsprop-centered"),
+    ),
+    Case(
+        "KerasMomentumRMSProp",
+        partial(KerasMomentumRMSProp, lr=0.003, rho=0.8, momentum=0.7, eps=1e-4),
+        buffer,
+        golden=("keras-rmsprop-momentum", "optax-rmsprop-momentum"),
+    ),
+    Case(
+        "TorchMomentumRMSProp",
+        partial(TorchMomentumRMSProp, lr=0.003, rho=0.8, momentum=0.7, eps=1e-4),
+        buffer,
+        torch=torch_optim("RMSprop", lr=0.003, alpha=0.8, momentum=0.7, eps=1e-4),
+    ),
+    Case(
+        "TorchAdaMax",
+        partial(TorchAdaMax, lr=0.003, beta1=0.8, beta2=0.98, eps=1e-3),
+        corrected_mean,
+        torch=torch_optim("Adamax", lr=0.003, betas=(0.8, 0.98), eps=1e-3),
+        golden=("optax-adamax",),
+    ),
+    Case(
+        "KerasAdaMax",
+        partial(KerasAdaMax, lr=0.003, beta1=0.8, beta2=0.98, eps=1e-3),
+        corrected_mean,
+        golden=("keras-adamax",),
+    ),
+    Case(
+        "TorchNAdam",
+        partial(TorchNAdam, lr=0.003, beta1=0.8, beta2=0.98, eps=1e-6, momentum_decay=0.04),
+        mean_ahead,
+        torch=torch_optim("NAdam", lr=0.003, betas=(0.8, 0.98), eps=1e-6, momentum_decay=0.04),
+        golden=("keras-nadam",),
     ),
 )
 

@@ -24,7 +24,7 @@ TOOLS = {
     "test_workflows.py": "yaml",
     "browser": "jupyter_book",
 }
-POSIX = ("test_setup.py", "test_workflows.py")
+POSIX = ("test_mutants.py", "test_setup.py", "test_workflows.py")
 
 
 def missing(module: str) -> bool:

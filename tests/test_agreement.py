@@ -19,9 +19,14 @@ GOLDEN = Path(__file__).parent / "golden"
 each_sequence = pytest.mark.parametrize("sequence", SEQUENCES)
 
 
-def assert_close(ours: Any, theirs: Any) -> None:
+# Where a library subtracts the square of a mean from a mean of squares, and the two are nearly equal,
+# its own digits are gone; our class does not subtract.
+CANCELLED = {("optax-rmsprop-centered-outside", "constant"): 1e-6}
+
+
+def assert_close(ours: Any, theirs: Any, tolerance: float = 1e-12) -> None:
     assert ours.shape == theirs.shape
-    assert np.max(np.abs(ours - theirs)) <= 1e-12 * np.max(np.abs(theirs))
+    assert np.max(np.abs(ours - theirs)) <= tolerance * np.max(np.abs(theirs))
 
 
 def trajectory(optimizer: Optimizer, sequence: str) -> Any:
@@ -73,7 +78,7 @@ def test_the_golden_trajectory_is_the_same(case: Case, name: str, sequence: str)
         hyper = json.loads(str(golden["hyper"]))
         theirs = golden[sequence]
     ours = trajectory(case.make(**hyper), sequence)
-    assert_close(ours[np.array(RECORDED) - 1], theirs)
+    assert_close(ours[np.array(RECORDED) - 1], theirs, CANCELLED.get((name, sequence), 1e-12))
 
 
 def test_every_golden_file_is_compared_with_some_optimizer() -> None:

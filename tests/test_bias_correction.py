@@ -48,6 +48,7 @@ def test_drift_is_what_the_mass_leaves_unexplained(beta):
 
 def test_drift_of_nothing_and_of_a_constant():
     assert drift([], 0.9) == []
+    assert drift([Fraction(4)], Fraction(9, 10)) == [0]
     assert drift([Fraction(4)] * 6, Fraction(9, 10)) == [0] * 6
 
 
@@ -55,6 +56,10 @@ def test_drift_of_nothing_and_of_a_constant():
 def test_the_limit_is_the_drift_of_a_straight_line(beta):
     line = [Fraction(3) * k for k in range(12)]
     assert [-zeta for zeta in drift(line, beta)] == [drift_limit(beta, t, 3) for t in range(1, 13)]
+
+
+def test_the_limit_is_for_a_speed_of_1_unless_told_otherwise():
+    assert drift_limit(0.9, 5) == drift_limit(0.9, 5, 1) != drift_limit(0.9, 5, 2)
 
 
 @pytest.mark.parametrize(

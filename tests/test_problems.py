@@ -167,6 +167,41 @@ def test_the_ravine_names_its_curvatures() -> None:
     assert slopes == [[Ravine.curvature[0], 0], [0, Ravine.curvature[1]]]
 
 
+def test_starts_sizes_and_seeds_are_those_that_the_chapters_show() -> None:
+    assert Ravine().start.tolist() == [-5.0, -2.0]
+    assert Rosenbrock().start.tolist() == [-1.2, 1.0]
+    assert Saddle().start.tolist() == [1.0, 1e-4]
+    assert DriftingTarget().start.tolist() == [0.0] and DriftingTarget().speed == 0.01
+    assert SparseFeatures() == SparseFeatures(words=50, seed=0)
+    assert SparseFeatures().start.tolist() == [0.0] * 50
+    few = Digits(np.ones((5, 64)), np.eye(10)[:5])
+    assert (few.batch, few.seed) == (64, 0) and not any(np.any(a) for a in leaves(few.start))
+
+
+def test_the_weights_of_the_words_are_plus_and_minus_1_in_turn() -> None:
+    assert SparseFeatures(words=5).weights.tolist() == [1.0, -1.0, 1.0, -1.0, 1.0]
+
+
+def test_the_word_of_step_t_is_drawn_with_the_seed_and_t() -> None:
+    problem = SparseFeatures(seed=3)
+    for t in range(1, 30):
+        draws = np.random.default_rng((3, t))
+        (word,) = np.flatnonzero(problem.grad(problem.start, t))
+        assert word == draws.choice(50, p=problem.frequency)
+
+
+@pytest.mark.parametrize(
+    "problem",
+    [DriftingTarget(0.5), SparseFeatures(), small_digits(rows=60, batch=12)],
+    ids=lambda p: type(p).__name__,
+)
+def test_the_step_is_the_first_unless_told_otherwise(problem: Any) -> None:
+    start = problem.start
+    assert problem.loss(start) == problem.loss(start, 1)
+    assert differing(problem.grad(start), problem.grad(start, 1)) == []
+    assert differing(problem.grad(start), problem.grad(start, 2)) != []
+
+
 MAKERS = [Ravine, Rosenbrock, Saddle, DriftingTarget, SparseFeatures, small_digits]
 
 
@@ -269,7 +304,7 @@ def test_digits_are_scikit_learns() -> None:
 @needs_digits
 def test_digits_are_float64_unless_told_otherwise() -> None:
     train, _ = digits()
-    assert train.pixels.dtype == np.float64 and train.batch == 64
+    assert train.pixels.dtype == np.float64 and (train.batch, train.seed) == (64, 0)
 
 
 @needs_digits

@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
 PAGES = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE-TEXT.md", "benchmarks/README.md"]
 
-on_numpy, on_cupy, on_more, on_torch, on_rule = re.findall(
+on_numpy, on_cupy, on_more, on_torch, on_wrappers, on_rule = re.findall(
     r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL
 )
 
@@ -52,6 +52,12 @@ def test_step_and_update_agree_as_the_text_says():
     adam = names["adam"]
     new, _ = adam.update(start, names["grads"], adam.init(start))
     assert all(np.array_equal(new[name], names["params"][name]) for name in new)
+
+
+def test_the_example_of_wrappers(capsys):
+    names = run(on_wrappers)
+    assert capsys.readouterr().out == "0 1\n"
+    assert not any(leaf.any() for leaf in names["params"].values())
 
 
 def test_the_example_of_packing_and_half_precision(capsys):

@@ -19,6 +19,7 @@ from adam_tutorial import (
     Guarded,
     MasterWeights,
     Maximize,
+    Momentum,
     Optimizer,
     State,
     Wrapper,
@@ -140,10 +141,25 @@ def test_a_gradient_within_the_limit_is_not_touched(length: float) -> None:
     assert new.tolist() == g.tolist() and state.clip == 1.0
 
 
-@pytest.mark.parametrize("scale", [1e-320, 1e-200, 1e-30, 1.0, 1e30, 1e200, 1e307])
+SCALES = [1e-320, 1e-200, 1e-160, 1e-155, 1e-30, 1.0, 1e30, 1e200, 1e307]
+
+
+@pytest.mark.parametrize("scale", SCALES)
 def test_the_length_neither_overflows_nor_underflows(scale: float) -> None:
     tree = [np.array([2.0, 4.0]) * scale, np.array(4.0) * scale]
-    assert global_norm(tree) == pytest.approx(6 * scale, rel=1e-3 if scale < 1e-300 else 1e-15)
+    rounding = 1e-3 if scale < 1e-300 else 1e-15
+    assert global_norm(tree) == pytest.approx(6 * scale, rel=rounding, abs=0)
+
+
+def test_many_squares_too_small_to_be_exact_are_not_added_as_they_are() -> None:
+    g = np.full(10**6, 3e-157)  # a square has 10 bits left, and their sum is no small number
+    assert global_norm(g) == pytest.approx(3e-154, rel=1e-12, abs=0)
+
+
+def test_where_the_squares_fit_the_length_is_the_root_of_their_sum() -> None:
+    for seed in range(20):
+        g = random_like(np.zeros(7), seed)
+        assert global_norm(g) == math.sqrt(np.sum(g * g))
 
 
 def test_a_length_beyond_every_float_still_clips() -> None:
@@ -221,6 +237,24 @@ def test_a_guard_raises_and_names_the_leaves_and_changes_nothing(method: str) ->
     assert differing([params, state.slots, state.t, state.scalars], before) == []
 
 
+@pytest.mark.parametrize(
+    ("bad", "words"),
+    [
+        (
+            "abc",
+            r"not all gradients are finite: params/a \(1 of 1\), params/b .*, params/c [^,]*\)\.",
+        ),
+        ("abcd", r"params/a .*, params/b .*, params/c \(1 of 1\) and 1 more leaves\."),
+        ("abcde", r"params/a .*, params/b .*, params/c \(1 of 1\) and 2 more leaves\."),
+    ],
+)
+def test_a_guard_names_three_leaves_and_counts_the_others(bad: str, words: str) -> None:
+    params = {name: np.ones(1) for name in "abcdef"}
+    grads = {name: np.full(1, np.nan if name in bad else 1.0) for name in params}
+    with pytest.raises(FloatingPointError, match=words):
+        Guarded(SGD(0.1)).update(params, grads, SGD(0.1).init(params))
+
+
 @both_ways
 def test_a_skipped_step_changes_nothing_but_its_count(method: str) -> None:
     guarded = Guarded(Adam(0.1), nonfinite="skip")
@@ -287,6 +321,39 @@ def test_what_is_inside_prepares_from_the_gradient_that_its_rule_sees(
 ) -> None:
     _, state = taken(wrap(Longest()), np.ones(2), [np.array([3.0, 4.0])], method)
     assert state.norm == pytest.approx(length, rel=1e-15)
+
+
+@pytest.mark.parametrize(
+    "wrap", [Maximize, lambda m: L2(m, 1.0), lambda m: Clipped(m, 9.0), Guarded]
+)
+def test_what_is_inside_prepares_from_the_parameters_too(wrap: Any) -> None:
+    class Far(Longest):
+        def prepare(self, params: Tree, grads: Tree, state: State) -> dict[str, float]:
+            return {"norm": global_norm(params), "longest": global_norm(grads)}
+
+    _, state = taken(wrap(Far()), np.array([5.0, 12.0]), [np.array([0.0, 0.5])])
+    assert state.norm == 13.0 and state.longest != 13.0
+
+
+def test_what_is_inside_prepares_with_the_decay_of_its_step() -> None:
+    method = L2(Longest(lr=0.0), weight_decay=lambda t: float(t))
+    for steps, norm in ((1, 5.0), (2, 7.0), (3, 9.0)):
+        _, state = taken(method, np.array([2.0]), [np.array([3.0])] * steps)
+        assert state.norm == norm  # 3 + 2 t
+
+
+def test_no_gradient_is_changed_for_a_method_that_prepares_nothing() -> None:
+    calls = []
+
+    class Counting(Wrapper):
+        @staticmethod
+        def gradient(theta: Any, g: Any) -> Any:
+            calls.append(g)
+            return g
+
+    method = Counting(Maximize(SGD(1.0)))
+    method.update(np.ones(2), np.ones(2), method.init(np.ones(2)))
+    assert len(calls) == 1
 
 
 def test_scalars_of_the_step_before_reach_what_is_inside() -> None:
@@ -382,6 +449,20 @@ def test_the_metric_of_groups_is_that_of_each() -> None:
     h = groups.metric(state)
     np.testing.assert_allclose(h["layer"]["w"], (np.abs(grads["layer"]["w"]) + 1e-8) / 0.5)
     np.testing.assert_allclose(h["layer"]["bias"], (np.abs(grads["layer"]["bias"]) + 1e-8) / 0.25)
+
+
+def test_a_metric_that_is_one_number_fills_the_leaves_of_its_group() -> None:
+    groups = Groups(Momentum(0.5), {1: {"lr": 0.25}})
+    h = groups.metric(taken(groups, PARAMS, [PARAMS])[1])
+    assert np.all(h["layer"]["w"] == 2.0) and h["layer"]["bias"].tolist() == [4.0, 4.0]
+    assert h["scale"] == 2.0
+
+
+def test_the_gradients_of_a_group_are_found_by_name() -> None:
+    params = {"a": np.zeros(1), "b": np.zeros(1)}
+    turned = {"b": np.array([4.0]), "a": np.array([3.0])}
+    state = taken(Groups(Longest(), {"b": {"lr": 1.0}}), params, [turned])[1]
+    assert state.scalars == {"norm[0]": 3.0, "longest[0]": 3.0, "norm[1]": 4.0, "longest[1]": 4.0}
 
 
 def test_leaves_with_one_path_are_kept_apart() -> None:
@@ -482,6 +563,7 @@ def test_what_is_no_optimizer_is_refused(inner: Any) -> None:
 
 
 def test_hyper_is_that_of_all_layers() -> None:
+    assert L2(SGD(lambda t: t), 0.5).hyper(3) == {"t": 3, "lr": 3.0, "weight_decay": 0.5}
     assert NESTED.hyper(2) == {"t": 2, "lr": 0.1, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8, "weight_decay": 0.2, "max_norm": 3.0}  # fmt: skip
 
 

@@ -1,0 +1,43 @@
+// float32
+// in:  float32 g, float32 rho, float32 c1, float32 momentum, float32 lr, float32 eps
+// out: float32 theta, float32 v, float32 m
+const float v_new = rho * v + c1 * (g * g);
+const float m_new = momentum * m + lr * g / (sqrt(v_new) + eps);
+const float theta_new = theta - m_new;
+theta = theta_new;
+v = v_new;
+m = m_new;
+
+// float64
+// in:  float64 g, float64 rho, float64 c1, float64 momentum, float64 lr, float64 eps
+// out: float64 theta, float64 v, float64 m
+const double v_new = rho * v + c1 * (g * g);
+const double m_new = momentum * m + lr * g / (sqrt(v_new) + eps);
+const double theta_new = theta - m_new;
+theta = theta_new;
+v = v_new;
+m = m_new;
+
+// float16
+// in:  float16 g_16, float32 rho, float32 c1, float32 momentum, float32 lr, float32 eps
+// out: float16 theta_16, float32 v, float32 m
+const float theta = (float)theta_16;
+const float g = (float)g_16;
+const float v_new = rho * v + c1 * (g * g);
+const float m_new = momentum * m + lr * g / (sqrt(v_new) + eps);
+const float theta_new = theta - m_new;
+theta_16 = float16(theta_new);
+v = v_new;
+m = m_new;
+
+// bfloat16
+// in:  uint16 g_16, float32 rho, float32 c1, float32 momentum, float32 lr, float32 eps
+// out: uint16 theta_16, float32 v, float32 m
+const float theta = __uint_as_float((unsigned int)theta_16 << 16);
+const float g = __uint_as_float((unsigned int)g_16 << 16);
+const float v_new = rho * v + c1 * (g * g);
+const float m_new = momentum * m + lr * g / (sqrt(v_new) + eps);
+const float theta_new = theta - m_new;
+theta_16 = theta_new != theta_new ? 0x7fc0 : (__float_as_uint(theta_new) + 0x7fff + (__float_as_uint(theta_new) >> 16 & 1)) >> 16;
+v = v_new;
+m = m_new;
