@@ -72,6 +72,38 @@ def test_one_large_gradient_freezes_a_coordinate() -> None:
     np.testing.assert_allclose(moves(gs, eps=0)[1:], 1 / np.sqrt(1e6 + later), rtol=1e-12)
 
 
+@pytest.mark.parametrize("sequence", ["random", "spiked", "sign-flipping", "constant", "huge"])
+def test_the_way_is_bounded_by_the_root_of_the_steps(sequence: str) -> None:
+    gs = gradients(sequence)
+    t, a = np.arange(1, len(gs) + 1)[:, None], (gs**2).cumsum(axis=0)
+    limit = np.sqrt(t * (1 + np.log(a / a[0])))
+    assert np.all(np.abs(moves(gs, eps=0)).cumsum(axis=0) <= limit * (1 + 1e-12))
+
+
+def test_a_target_that_walks_away_is_lost() -> None:
+    optimizer, theta = Adagrad(lr=0.1, eps=0), np.zeros(1)
+    state = optimizer.init(theta)
+    for t in range(1, 20_001):
+        optimizer.step(theta, theta - 0.05 * t, state)
+    assert theta[0] == pytest.approx(0.1 * (12 * 20_000) ** 0.5, rel=0.1)  # the target is at 1000
+
+
+def test_eps_holds_a_coordinate_that_has_seen_no_gradient() -> None:
+    assert not moves(np.zeros((3, 4))).any()
+    with np.errstate(invalid="ignore"):
+        assert np.isnan(moves(np.zeros((1, 4)), eps=0)).all()
+
+
+def test_a_first_gradient_of_the_size_of_eps_moves_half_as_far() -> None:
+    assert moves([np.array([2.0**-20, -(2.0**-20)])], eps=2.0**-20).tolist() == [[0.5, -0.5]]
+
+
+def test_lr_follows_its_schedule_and_leaves_the_sum_alone() -> None:
+    gs, falling = gradients("random"), moves(gradients("random"), lr=lambda t: 1 / t)
+    t = np.arange(1, len(gs) + 1)[:, None]
+    np.testing.assert_allclose(falling, moves(gs) / t, rtol=1e-9, atol=1e-15)
+
+
 def test_the_scale_of_each_coordinate_does_not_matter() -> None:
     gs, scale = gradients("random"), 2.0 ** np.arange(-4, 4)
     assert moves(gs, eps=0).tolist() == moves(gs * scale, eps=0).tolist()
