@@ -47,7 +47,7 @@ lint: setup ## check style, types and workflows
 	@$(BIN)/zizmor --offline --no-progress --quiet .github
 
 mutants: setup ## plant mistakes in every formula and see a test fail, for each; or make mutants MODULE=adam
-	@$(BIN)/python tools/mutants.py $(addprefix --module ,$(MODULE))
+	@$(BIN)/python tools/mutants.py $(addprefix --module ,$(MODULE)) $(addprefix --one-in ,$(ONE_IN))
 
 tangle: setup ## write the package from the chapters
 	@$(BIN)/python tools/tangle.py

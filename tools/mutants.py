@@ -13,9 +13,11 @@ import argparse
 import sys
 import time
 import tomllib
+from collections.abc import Set
 from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
+from zlib import crc32
 
 from mutations import Mutant, plant
 from trials import PACKAGE, TOO_LONG, Verdict, forked, prepared, result, rows_of, trial, verdict
@@ -54,6 +56,11 @@ def planted_in(root: Path, names: list[str]) -> list[Mutant]:
         raise MutantsError(f"{', '.join(unknown)}: expected modules, one of {', '.join(paths)}.")
     chosen = names or [name for name in paths if name not in MACHINERY]
     return [mutant for name in chosen for mutant in plant(name, paths[name].read_text("utf-8"))]
+
+
+def sample(mutants: list[Mutant], one_in: int) -> list[Mutant]:
+    """Each with the chance 1 / one_in, by a hash of what it changes: the same ones at every run."""
+    return [m for m in mutants if crc32(repr(m.key).encode()) % one_in == 0]
 
 
 def explanations(root: Path) -> list[Explanation]:
@@ -110,16 +117,20 @@ def progress(done: int, count: int, words: str) -> None:
 
 
 def report(
-    root: Path, planted: list[Mutant], verdicts: list[Verdict], every: list[Explanation]
-) -> bool:
-    """Print who survived, what is explained no longer, and the score; whether all is well."""
+    root: Path, planted: list[Mutant], verdicts: list[Verdict], every: list[Explanation],
+    others: Set[tuple[str, ...]] = frozenset(),
+) -> bool:  # fmt: skip
+    """Print who survived, what is explained no longer, and the score; whether all is well.
+
+    `others` are the keys of mutants that exist and were not tried.
+    """
     killed = {id(m) for m, found in zip(planted, verdicts, strict=True) if found.killer}
     alive = [mutant for mutant in planted if id(mutant) not in killed]
     modules, keys = list(dict.fromkeys(m.module for m in planted)), {m.key for m in alive}
     listed = [entry for entry in every if entry.module in modules]
     explained = {entry.key for entry in listed}
     survivors = [mutant for mutant in alive if mutant.key not in explained]
-    stale = [entry for entry in listed if entry.key not in keys]
+    stale = [entry for entry in listed if entry.key not in keys | others]
     for mutant in survivors:
         print(f"\n{place(root, mutant)}: survived\n  - {mutant.before}\n  + {mutant.after}")
     if survivors:
@@ -134,6 +145,8 @@ def report(
         print(f"  + {entry.after}\nA test kills it now, or the code changed. Take the entry out.")
     table(modules, planted, killed, survivors)
     count, hung = len(killed) + len(survivors), sum(one.killer == TOO_LONG for one in verdicts)
+    if others:
+        print(f"a sample: {len(planted)} of {len(planted) + len(others)} mutants")
     print(
         f"mutants: {len(killed)} of {count} killed, {len(killed) / max(count, 1):.1%}"
         f" ({hung} by running out of time); {len(alive) - len(survivors)} more are equivalent"
@@ -170,11 +183,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--verbose", action="store_true", help="tell the test that killed each mutant"
     )
+    parser.add_argument("--one-in", type=int, default=1, help="try a share of them, 1 / ONE_IN")
     parser.add_argument("--patience", type=float, default=5, help="seconds, for a test that hangs")
     options = parser.parse_args(arguments)
     root, begun = options.root.resolve(), time.monotonic()
     try:
-        planted, listed = planted_in(root, options.module), explanations(root)
+        every, listed = planted_in(root, options.module), explanations(root)
+        planted = sample(every, options.one_in)
+        others = {mutant.key for mutant in every} - {mutant.key for mutant in planted}
         verdicts = [Verdict("")] * len(planted)
         if not options.show:
             with prepared():
@@ -184,7 +200,7 @@ def main(arguments: list[str] | None = None) -> int:
                 print(
                     f"{place(root, mutant)}\n  - {mutant.before}\n  + {mutant.after}\n  {found.killer}"
                 )
-        fine = options.show or report(root, planted, verdicts, listed)
+        fine = options.show or report(root, planted, verdicts, listed, others)
         print(f"mutants: {len(planted)} in {time.monotonic() - begun:.0f} s", file=sys.stderr)
     except MutantsError as error:
         print(error, file=sys.stderr)
