@@ -10,7 +10,7 @@ import os
 TOOLS = {
     "test_chapters.py": "nbformat",
     "test_colab.py": "nbformat",
-    "test_conventions.py": "nbformat",
+    "test_conventions_page.py": "nbformat",
     "test_dialects.py": "sympy",
     "test_colab_runs.py": "nbclient",
     "test_figures.py": "nbformat",

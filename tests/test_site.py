@@ -22,7 +22,7 @@ HOME = repository.read()
 CHAPTERS = [path.stem for path in tangle.chapters(ROOT)]
 CITED = ("https://doi.org/", "https://arxiv.org/", "https://jmlr.org/", "https://openreview.net/",
          "https://karpathy.medium.com/", "https://towardsdatascience.com/", "https://proceedings.mlr.press/",
-         "https://medium.com/", "https://www.cs.toronto.edu/")  # fmt: skip
+         "https://medium.com/", "https://www.cs.toronto.edu/", "https://cs231n.github.io/")  # fmt: skip
 TOOLS = (
     "https://sphinx-book-theme.readthedocs.io",
     "https://jupyterbook.org",
