@@ -74,6 +74,16 @@ def test_keras_keeps_old_moves_as_they_were() -> None:
     assert found.tolist() == [(f * np.sign(G)).tolist() for f in (1.0, 0.5, 0.25)]
 
 
+def test_the_two_memories_of_keras_are_not_mixed_up() -> None:
+    gs, v, m, expected = gradients("random")[:20], 0.0, 0.0, []
+    for g in gs:
+        v = 0.25 * v + 0.75 * g * g
+        m = 0.5 * m + 0.125 * g / np.sqrt(v + 2)
+        expected.append(m)
+    found = moves(KerasMomentumRMSProp(lr=0.125, rho=0.25, momentum=0.5, eps=2.0), gs)
+    np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-15)
+
+
 def test_eps_stands_inside_the_root_in_keras() -> None:
     expected = G / np.sqrt(0.25 * G * G + 2)
     for make in (KerasRMSProp, KerasMomentumRMSProp):
