@@ -17,6 +17,7 @@ from adam_tutorial import (
     KerasMomentumRMSProp,
     KerasRMSProp,
     Optimizer,
+    State,
     TorchAdaMax,
     TorchMomentum,
     TorchMomentumRMSProp,
@@ -107,6 +108,9 @@ def test_a_centred_variance_below_0_counts_as_0() -> None:
     g = np.random.default_rng(0).uniform(0, 3, 300).astype(np.float32)
     found = moves(KerasCenteredRMSProp(lr=1e-6, eps=1e-12), [g] * 600)
     assert np.all(np.isfinite(found))
+    keras = KerasCenteredRMSProp(lr=0.5, eps=0.25)
+    state = State(1, {"v": np.array([1.0]), "n": np.array([1.25])}, {})
+    assert keras.metric(state).tolist() == [1.0]
 
 
 def test_nadam_weighs_a_constant_gradient_as_torch_does() -> None:
