@@ -1,5 +1,5 @@
 // A box that scrolls must be reachable with the keyboard. Which boxes scroll depends on the window.
-const BOXES = "pre, .formula, p, div.cell_output, .highlight, .table-wrapper";
+const BOXES = "pre, .formula, p, div.cell_output, .highlight, .table-wrapper, .pst-scrollable-table-container";
 
 function reachable() {
   for (const box of document.querySelectorAll(BOXES)) {
