@@ -292,6 +292,27 @@ def test_defaults_are_those_of_the_installed_or_recorded_version(column: Column)
                 assert there == (inspect.Parameter.empty if default is ... else default)
 
 
+def signature_of(column: Column) -> set[str]:
+    """The names of all arguments that the column's optimizer has."""
+    import torch
+
+    if column.library in ("keras", "optax"):
+        return set(DEFAULTS[f"{column.library}.{column.constructor}"])
+    torchs = column.library == "torch"
+    make = getattr(torch.optim, column.constructor) if torchs else type(column.written())
+    return set(inspect.signature(make).parameters)
+
+
+@each_method
+def test_an_argument_that_a_cell_says_is_missing_is_missing(column: Column) -> None:
+    for row in (row for row in HYPER if column.cells.get(row) == "–"):
+        called = {
+            str(c): set(c.arguments().get(row, ())) for c in METHODS
+        }  # its names on this page
+        assert any(called[str(c)] for c in METHODS if c.table == column.table), "a row about nobody"
+        assert not {row}.union(*called.values()) & signature_of(column)
+
+
 def test_the_versions_are_those_that_were_compared() -> None:
     import torch
 
@@ -385,6 +406,59 @@ def test_pytorchs_coupled_decay_is_l2_and_maximize_stands_outside_it() -> None:
         )
         assert close(ours_run(wrap(L2(Adam(), weight_decay=0.1)), "random"), theirs)
     assert not close(ours_run(L2(Maximize(Adam()), weight_decay=0.1), "random"), theirs)
+
+
+KERAS_METHODS = ["momentum", "adagrad", "rmsprop", "adadelta", "adamax", "nadam"]
+
+
+@pytest.mark.parametrize("table", KERAS_METHODS)
+def test_every_optimizer_of_keras_shrinks_by_the_rate_before_its_step(table: str) -> None:
+    column = next(c for c in METHODS if c.table == table and c.library == "keras")
+    inner: Optimizer = SGD(0.01) if table == "momentum" else replace(column.written(), lr=0.01)
+    theta = start("random")
+    state, seen = inner.init(theta), []
+    for g in gradients("random"):
+        theta -= 0.01 * 0.1 * theta
+        inner.step(theta, g, state)
+        seen.append(theta.copy())
+    theirs = golden(f"conventions/keras-{column.constructor.lower()}-decayed", "random")
+    assert close(np.array(seen)[np.array(RECORDED) - 1], theirs)
+
+
+# --- what the sentences beside the tables say
+
+
+def test_optax_adadelta_without_a_rate_climbs() -> None:
+    (down,) = [c for c in METHODS if str(c) == "adadelta, Optax `adadelta`"]
+    up = 2 * start("random") - ours_run(down.written(), "random")
+    assert close(up[np.array(RECORDED) - 1], golden("conventions/optax-adadelta-bare", "random"))
+
+
+def test_pytorchs_centred_rmsprop_ends_in_nan_on_a_constant_gradient_and_ours_does_not() -> None:
+    import torch
+
+    g = np.random.default_rng(0).uniform(0, 3, 1000).astype(np.float32)
+    theta, ours = torch.zeros(1000, dtype=torch.float32, requires_grad=True), np.zeros_like(g)
+    theirs = torch.optim.RMSprop([theta], centered=True)
+    centred = adam_tutorial.CenteredRMSProp(lr=0.01, rho=0.99, eps=1e-8)
+    state = centred.init(ours)
+    for _ in range(2000):
+        theta.grad = torch.from_numpy(g.copy())
+        theirs.step()
+        centred.step(ours, g, state)
+    assert torch.isnan(theta).any() and np.isfinite(ours).all()
+
+
+def test_lambda_lr_asks_for_step_0_first() -> None:
+    import torch
+
+    asked: list[int] = []
+    theta = torch.zeros(1, requires_grad=True)
+    sgd = torch.optim.SGD([theta], lr=1.0)
+    torch.optim.lr_scheduler.LambdaLR(sgd, lambda t: asked.append(t) or 0.5 ** (t + 1))
+    theta.grad = torch.ones(1)
+    sgd.step()
+    assert asked == [0] and theta.item() == -0.5
 
 
 # --- clipping

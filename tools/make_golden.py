@@ -166,6 +166,12 @@ def falling(make: Callable[..., Any], schedule: Callable[[float], Any]) -> Calla
     return lambda lr, **hyper: make(schedule(lr), **hyper)
 
 
+def decayed(name: str) -> Callable[..., Any]:
+    """A constructor of Keras that takes a weight decay, with all else at its default."""
+    make = getattr(keras.optimizers, name)
+    return lambda lr, weight_decay: make(lr, weight_decay=weight_decay)
+
+
 BUFFERED = ("momentum", "nesterov", "rmsprop-momentum")  # what remembers steps, not gradients alone
 OPTAX_CONVENTIONS = {
     f"{name}-falling": (
@@ -175,20 +181,27 @@ OPTAX_CONVENTIONS = {
     for name in BUFFERED
 } | {
     "adamw": (lambda lr, weight_decay: optax.adamw(lr, weight_decay=weight_decay), ADAM),
+    "adadelta-bare": (optax.adadelta, {}),  # without a learning rate
 }
-KERAS_CONVENTIONS = {
-    f"{name}-falling": (falling(KERAS[name][0], Falling), KERAS[name][1]) for name in BUFFERED
-} | {
-    "adam-decayed": (
-        lambda lr, weight_decay: keras.optimizers.Adam(lr, weight_decay=weight_decay),
-        ADAM,
-    ),
-    "adamw": (lambda lr, weight_decay: keras.optimizers.AdamW(lr, weight_decay), ADAM),
-    "clipped-apart": (
-        lambda lr, max_norm: keras.optimizers.SGD(lr, clipnorm=max_norm),
-        KERAS["clipped"][1],
-    ),
-}
+DECAYED = ("SGD", "Adagrad", "RMSprop", "Adadelta", "Adamax", "Nadam")  # Adam has its own row
+KERAS_CONVENTIONS = (
+    {f"{name}-falling": (falling(KERAS[name][0], Falling), KERAS[name][1]) for name in BUFFERED}
+    | {
+        "adam-decayed": (
+            lambda lr, weight_decay: keras.optimizers.Adam(lr, weight_decay=weight_decay),
+            ADAM,
+        ),
+        "adamw": (lambda lr, weight_decay: keras.optimizers.AdamW(lr, weight_decay), ADAM),
+        "clipped-apart": (
+            lambda lr, max_norm: keras.optimizers.SGD(lr, clipnorm=max_norm),
+            KERAS["clipped"][1],
+        ),
+    }
+    | {
+        f"{name.lower()}-decayed": (decayed(name), {"lr": 0.01, "weight_decay": 0.1})
+        for name in DECAYED
+    }
+)
 SIGNATURES = {
     "keras": ["SGD", "Adagrad", "RMSprop", "Adadelta", "Adam", "AdamW", "Adamax", "Nadam"],
     "optax": ["sgd", "adagrad", "rmsprop", "adadelta", "adam", "adamw", "adamax", "nadam"],
