@@ -54,12 +54,13 @@ class CenteredRMSProp(Optimizer):
 
     Slots, shaped like the parameter: `mean`, the fading mean of g, and `n`, the fading variance, kept
     as a sum of squares, so that rounding cannot make it negative. PyTorch subtracts two averages
-    instead, which gives NaN sooner or later where gradients are constant.
+    instead, which gives NaN sooner or later where gradients are constant; its defaults are lr 0.01,
+    rho 0.99 and eps 1e-8. The defaults here are Graves's, who has momentum as well.
     """
 
-    lr: Schedule = 1e-3  # alpha: the length of a move of one standard deviation
-    rho: float = 0.9  # memory of mean and variance, in [0, 1)
-    eps: float = 1e-8  # outside the root
+    lr: Schedule = 1e-4  # alpha: the length of a move of one standard deviation
+    rho: float = 0.95  # memory of mean and variance, in [0, 1)
+    eps: float = 1e-2  # outside the root; Graves's 1e-4 inside it is the same floor
     slots = ("mean", "n")
 
     @staticmethod
@@ -81,17 +82,17 @@ class CenteredRMSProp(Optimizer):
 # %% chapters/rmsprop.ipynb#momentum-rmsprop-rule
 @dataclass(frozen=True)
 class MomentumRMSProp(Optimizer):
-    """RMSProp with momentum on the divided gradient [Graves 2013, uncentred].
+    """RMSProp with momentum on the divided gradient, as libraries have it.
 
-    Slots, shaped like the parameter: v, the fading mean of g * g, and m, the move just made. The
-    learning rate acts inside m, as in Keras and Optax; PyTorch's acts outside, which is the same
-    while it is constant.
+    Graves [2013] centres v as well; the defaults are his. Slots, shaped like the parameter: v, the
+    fading mean of g * g, and m, the move just made. The learning rate acts inside m, as in Keras and
+    Optax; PyTorch's acts outside, which is the same while it is constant.
     """
 
-    lr: Schedule = 1e-3  # alpha
-    rho: float = 0.9  # memory of the square, in [0, 1)
+    lr: Schedule = 1e-4  # alpha
+    rho: float = 0.95  # memory of the square, in [0, 1)
     momentum: float = 0.9  # beta: the share of the last move that is made again, in [0, 1)
-    eps: float = 1e-8  # outside the root
+    eps: float = 1e-2  # outside the root; Graves's 1e-4 inside it is the same floor
     slots = ("v", "m")
 
     @staticmethod

@@ -155,11 +155,6 @@ def around(wrapper: Callable[..., Optimizer], inner: Optimizer) -> Callable[...,
     return make
 
 
-def last_move(optimizer: Any, state: Any, g: Array) -> Array:
-    """m / lr, where the learning rate acts inside m."""
-    return state.m / optimizer.hyper(state.t)["lr"]
-
-
 def adadelta_step(optimizer: Any, state: Any, g: Array) -> Array:
     """sqrt(x + eps) g with the x of the step before, which x and v give back."""
     eps, rho = optimizer.eps, optimizer.rho
@@ -213,7 +208,7 @@ CASES = (
     Case(
         "MomentumRMSProp",
         partial(MomentumRMSProp, lr=0.003, rho=0.8, momentum=0.7, eps=1e-6),
-        last_move,
+        velocity,
         torch=torch_optim("RMSprop", lr=0.003, alpha=0.8, momentum=0.7, eps=1e-6),
         golden=("optax-rmsprop-momentum-outside",),
     ),

@@ -236,6 +236,27 @@ def test_an_explanation_that_nothing_needs_is_refused(tmp_path: Path) -> None:
     assert "mutants: 14 of 14 killed" in done.stdout
 
 
+def test_a_sample_is_a_share_and_the_same_at_every_run() -> None:
+    planted = mutants.planted_in(ROOT, ["rmsprop", "nadam"])
+    chosen = mutants.sample(planted, 6)
+    assert chosen == mutants.sample(planted, 6) and mutants.sample(planted, 1) == planted
+    assert len(planted) / 9 < len(chosen) < len(planted) / 4
+
+
+def test_a_sample_refuses_only_what_no_mutant_needs(tmp_path: Path) -> None:
+    root = toy(tmp_path, ABS, ("return x", "return y", "old"))
+    planted = mutants.planted_in(root, ["toy"])
+    untried = ("toy", "largest", *ABS[:2])
+    share = next(
+        n for n in range(2, 99) if untried not in {m.key for m in mutants.sample(planted, n)}
+    )
+    done = run(root, f"--one-in={share}")
+    assert done.returncode == 1 and done.stdout.count("no such mutant survives") == 1
+    assert (
+        f"a sample: {len(mutants.sample(planted, share))} of {len(planted)} mutants" in done.stdout
+    )
+
+
 @pytest.mark.parametrize(
     ("tests", "words"),
     [

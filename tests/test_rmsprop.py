@@ -26,8 +26,8 @@ def steps(optimizer: Optimizer, gs: Any) -> Iterator[tuple[Any, Any]]:
 
 def test_the_defaults_are_those_of_the_sources() -> None:
     assert RMSProp() == RMSProp(lr=1e-3, rho=0.9, eps=1e-8)
-    assert CenteredRMSProp() == CenteredRMSProp(lr=1e-3, rho=0.9, eps=1e-8)
-    assert MomentumRMSProp() == MomentumRMSProp(lr=1e-3, rho=0.9, momentum=0.9, eps=1e-8)
+    assert CenteredRMSProp() == CenteredRMSProp(lr=1e-4, rho=0.95, eps=1e-2)
+    assert MomentumRMSProp() == MomentumRMSProp(lr=1e-4, rho=0.95, momentum=0.9, eps=1e-2)
     assert Adadelta() == Adadelta(lr=1.0, rho=0.95, eps=1e-6)
 
 
@@ -122,7 +122,11 @@ def test_momentum_repeats_the_divided_gradient() -> None:
 
 def test_without_momentum_it_is_rmsprop() -> None:
     gs = gradients("random")
-    pairs = zip(steps(MomentumRMSProp(momentum=0), gs), steps(RMSProp(), gs), strict=True)
+    pairs = zip(
+        steps(MomentumRMSProp(1e-3, 0.9, momentum=0, eps=1e-8), gs),
+        steps(RMSProp(), gs),
+        strict=True,
+    )
     assert all(one.tolist() == other.tolist() for (one, _), (other, _) in pairs)
 
 

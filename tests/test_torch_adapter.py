@@ -35,7 +35,8 @@ NUMPY = {
 }
 HALF = (torch.float16, torch.bfloat16)
 SHAPES = {"w": (3, 4), "scalar": (), "empty": (0, 2), "long": (40_000,), "one": (1,)}
-each_case = pytest.mark.parametrize("case", [c for c in CASES if c.name != "Groups"], ids=str)
+TORCH_CASES = [case for case in CASES if case.name != "Groups"]  # torch has groups of its own
+each_case = pytest.mark.parametrize("case", TORCH_CASES, ids=str)
 each_dtype = pytest.mark.parametrize("dtype", NUMPY, ids=str)
 
 
@@ -93,7 +94,6 @@ class WholeLeaf(SGD):
     elementwise = False
 
 
-TORCH_CASES = [case for case in CASES if case.name != "Groups"]  # torch has groups of its own
 METHODS = [*TORCH_CASES, Case("Counted", Counted, CASES[0].moment)]
 each_method_alone = pytest.mark.parametrize("case", [c for c in METHODS if not c.across], ids=str)
 each_method = pytest.mark.parametrize("case", METHODS, ids=str)
