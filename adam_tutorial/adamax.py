@@ -2,8 +2,8 @@
 
 Average the p-th powers of the gradients instead of the squares, let the weights fade as
 beta2**p, and let p grow: what is left is the largest gradient so far, each faded by beta2 a step.
-It needs no bias correction, no root and no epsilon, and it squares nothing, so gradients of any
-size that a float can hold are welcome.
+It needs no bias correction, no root and no epsilon, and it squares nothing, so gradients
+from 1e-38 to 3e38 are welcome in single precision.
 """
 
 # Generated from chapters/adamax.ipynb by tools/tangle.py: edit the chapter, then run make tangle.

@@ -54,8 +54,8 @@ class CenteredRMSProp(Optimizer):
 
     Slots, shaped like the parameter: `mean`, the fading mean of g, and `n`, the fading variance, kept
     as a sum of squares, so that rounding cannot make it negative. PyTorch subtracts two averages
-    instead, which gives NaN sooner or later where gradients are constant; its defaults are lr 0.01,
-    rho 0.99 and eps 1e-8. The defaults here are Graves's, who has momentum as well.
+    instead, which can give NaN where gradients are constant; its defaults are lr 0.01, rho 0.99 and
+    eps 1e-8. The defaults here are Graves's, who has momentum as well.
     """
 
     lr: Schedule = 1e-4  # alpha: the length of a move of one standard deviation
