@@ -148,7 +148,7 @@ def _column(name: str, values: Any, theta: Array) -> Array:
         raise ValueError(
             f"{name}: expected one number for each of {theta.shape[0]} runs, got shape {column.shape}."
         )
-    return column.reshape((-1,) + (1,) * (theta.ndim - 1))
+    return column.reshape(len(column), *(1,) * (theta.ndim - 1))
 
 
 def _alone(method: Optimizer, params: Tree, state: State) -> dict[str, float]:

@@ -47,6 +47,11 @@ def test_noise_draws_so_many_training_labels_anew():
     assert 190 <= changed <= 240  # of 240 drawn, a tenth meets its own label
     assert differing(noisy[0].targets, three_splits(noise=0.2)[0].targets) == []
     assert (noisy[0].targets.sum(axis=1) == 1).all()
+    rng = np.random.default_rng(0)
+    rows, drawn = rng.permutation(1200)[:240], rng.integers(10, size=240)
+    assert np.array_equal(noisy[0].targets.argmax(axis=1)[rows], drawn)
+    most = three_splits(noise=0.999)[0].targets.argmax(axis=1)
+    assert (most == clean[0].targets.argmax(axis=1)).sum() == 107  # one kept, and a tenth of the others
     for one, other in zip(clean[1:], noisy[1:], strict=True):
         assert np.array_equal(one.targets, other.targets)
     assert np.array_equal(clean[0].pixels, noisy[0].pixels)
@@ -60,6 +65,8 @@ def test_a_seed_draws_the_same_weights_wherever_it_stands():
     assert {name: leaf.shape for name, leaf in start.items()} == {
         "W1": (3, 64, 8), "b1": (3, 1, 8), "W2": (3, 8, 10), "b2": (3, 1, 10),
     }  # fmt: skip
+    assert not np.allclose(start["W1"][0], start["W1"][1])
+    assert (Networks.hidden, Networks.batch) == (32, 64)
     assert not start["b1"].any() and not start["b2"].any()
 
 
@@ -85,6 +92,7 @@ def test_an_epoch_takes_each_row_at_most_once_in_a_new_order_for_each_seed_and_e
         first, second = found[0][run] + found[1][run], found[2][run] + found[3][run]
         assert len(set(first)) == len(set(second)) == 40 and first != second
     assert found[0][0] != found[0][1]
+    assert found[0][0] == list(np.random.default_rng((3, 0)).permutation(50)[:20])
 
 
 def test_the_gradient_is_the_slope_of_the_loss():
@@ -116,6 +124,9 @@ def test_losses_and_errors_are_those_of_the_definition():
     expected = -np.log(p[np.arange(50), label]).mean()
     assert losses(params, runs.data)[1] == pytest.approx(expected)
     assert errors(params, runs.data)[1] == pytest.approx((scores.argmax(axis=1) != label).mean())
+    params, _ = train(Adam(0.02), runs, 100, {})
+    assert errors(params, runs.data).max() < 0.1 and losses(params, runs.data).max() < 0.5
+    params = runs.start
     found, layer = network_scores(params, runs.data.pixels)
     assert np.allclose(found[1], scores) and np.allclose(layer[1], hidden)
 
@@ -190,6 +201,9 @@ def test_wrong_settings_are_refused():
 
 def test_progress_hands_on_the_steps_with_and_without_tqdm(monkeypatch):
     assert list(progress(range(3), "a")) == [0, 1, 2]
+    asked = {}
+    monkeypatch.setattr("tqdm.tqdm", lambda steps, **options: asked.update(options) or steps)
+    assert list(progress(range(3), "a")) == [0, 1, 2] and asked == {"desc": "a", "leave": False}
     monkeypatch.setitem(__import__("sys").modules, "tqdm", None)
     assert list(progress(range(3), "a")) == [0, 1, 2]
 
