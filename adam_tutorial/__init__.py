@@ -53,6 +53,7 @@ __all__: list[str] = [
     "MomentumRMSProp",
     "Nadam",
     "Nesterov",
+    "Networks",
     "OPTIONS",
     "Optimizer",
     "PARALLEL",
@@ -68,6 +69,7 @@ __all__: list[str] = [
     "Saddle",
     "Schedule",
     "Selector",
+    "Setting",
     "SkipStep",
     "SparseFeatures",
     "State",
@@ -111,6 +113,7 @@ __all__: list[str] = [
     "ema_weights",
     "equal",
     "equation",
+    "errors",
     "explain",
     "figure",
     "gain",
@@ -120,11 +123,14 @@ __all__: list[str] = [
     "half_life",
     "host",
     "in_parts",
+    "interval",
     "javascript",
     "kernel_source",
     "keywords",
     "leaves",
+    "log_probabilities",
     "log_softmax",
+    "losses",
     "map_leaves",
     "matched",
     "mean_age",
@@ -132,6 +138,8 @@ __all__: list[str] = [
     "memory_owner",
     "memory_span",
     "narrow",
+    "network_grad",
+    "network_scores",
     "numba_missing",
     "of",
     "pack",
@@ -139,6 +147,7 @@ __all__: list[str] = [
     "paths",
     "plan_of",
     "program_of",
+    "progress",
     "rebuild",
     "refuse_capture",
     "replay",
@@ -148,11 +157,14 @@ __all__: list[str] = [
     "settings_of",
     "slots_of",
     "symbolic",
+    "three_splits",
     "to",
     "trace",
+    "train",
     "unknown_keyword",
     "validated",
     "vector_of",
+    "verdict",
     "widen",
     "with_buffers",
     "with_settings",
@@ -202,6 +214,7 @@ _HOME: dict[str, str] = {
     "MomentumRMSProp": "rmsprop",
     "Nadam": "nadam",
     "Nesterov": "momentum",
+    "Networks": "sweeps",
     "OPTIONS": "kernels",
     "Optimizer": "optimizer",
     "PARALLEL": "executors",
@@ -217,6 +230,7 @@ _HOME: dict[str, str] = {
     "Saddle": "problems",
     "Schedule": "optimizer",
     "Selector": "wrappers",
+    "Setting": "sweeps",
     "SkipStep": "optimizer",
     "SparseFeatures": "problems",
     "State": "optimizer",
@@ -262,6 +276,7 @@ _HOME: dict[str, str] = {
     "ema_weights": "moments",
     "equal": "checks",
     "equation": "dialects",
+    "errors": "sweeps",
     "explain": "executors",
     "figure": "figures",
     "gain": "moments",
@@ -271,11 +286,14 @@ _HOME: dict[str, str] = {
     "half_life": "moments",
     "host": "dialects",
     "in_parts": "executors",
+    "interval": "sweeps",
     "javascript": "dialects",
     "kernel_source": "kernels",
     "keywords": "optimizer",
     "leaves": "trees",
+    "log_probabilities": "sweeps",
     "log_softmax": "problems",
+    "losses": "sweeps",
     "map_leaves": "trees",
     "matched": "trees",
     "mean_age": "moments",
@@ -283,6 +301,8 @@ _HOME: dict[str, str] = {
     "memory_owner": "optimizer",
     "memory_span": "optimizer",
     "narrow": "optimizer",
+    "network_grad": "sweeps",
+    "network_scores": "sweeps",
     "numba_missing": "executors",
     "of": "backends",
     "pack": "packing",
@@ -290,6 +310,7 @@ _HOME: dict[str, str] = {
     "paths": "trees",
     "plan_of": "executors",
     "program_of": "tracing",
+    "progress": "sweeps",
     "rebuild": "trees",
     "refuse_capture": "kernels",
     "replay": "executors",
@@ -299,11 +320,14 @@ _HOME: dict[str, str] = {
     "settings_of": "wrappers",
     "slots_of": "optimizer",
     "symbolic": "dialects",
+    "three_splits": "sweeps",
     "to": "backends",
     "trace": "problems",
+    "train": "sweeps",
     "unknown_keyword": "optimizer",
     "validated": "optimizer",
     "vector_of": "packing",
+    "verdict": "sweeps",
     "widen": "optimizer",
     "with_buffers": "dialects",
     "with_settings": "wrappers",
@@ -332,6 +356,7 @@ _MODULES: list[str] = [
     "rmsprop",
     "roofline",
     "sgd",
+    "sweeps",
     "tracing",
     "trees",
     "wrappers",
@@ -360,6 +385,7 @@ if TYPE_CHECKING:
     from adam_tutorial import rmsprop as rmsprop
     from adam_tutorial import roofline as roofline
     from adam_tutorial import sgd as sgd
+    from adam_tutorial import sweeps as sweeps
     from adam_tutorial import torch_adapter as torch_adapter
     from adam_tutorial import tracing as tracing
     from adam_tutorial import trees as trees
@@ -483,6 +509,18 @@ if TYPE_CHECKING:
     from adam_tutorial.roofline import bytes_per_parameter as bytes_per_parameter
     from adam_tutorial.roofline import measured as measured
     from adam_tutorial.sgd import SGD as SGD
+    from adam_tutorial.sweeps import Networks as Networks
+    from adam_tutorial.sweeps import Setting as Setting
+    from adam_tutorial.sweeps import errors as errors
+    from adam_tutorial.sweeps import interval as interval
+    from adam_tutorial.sweeps import log_probabilities as log_probabilities
+    from adam_tutorial.sweeps import losses as losses
+    from adam_tutorial.sweeps import network_grad as network_grad
+    from adam_tutorial.sweeps import network_scores as network_scores
+    from adam_tutorial.sweeps import progress as progress
+    from adam_tutorial.sweeps import three_splits as three_splits
+    from adam_tutorial.sweeps import train as train
+    from adam_tutorial.sweeps import verdict as verdict
     from adam_tutorial.torch_adapter import TorchOptimizer as TorchOptimizer
     from adam_tutorial.torch_adapter import array_view as array_view
     from adam_tutorial.tracing import ARITHMETIC as ARITHMETIC
