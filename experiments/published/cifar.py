@@ -200,6 +200,6 @@ def batches(
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """One epoch, shuffled and augmented: the draws depend on seed and epoch, and on nothing else."""
     rng = torch.Generator().manual_seed(1_000_003 * seed + epoch)
-    for chosen in torch.randperm(len(train), generator=rng).split(size):
+    for chosen in torch.split(torch.randperm(len(train), generator=rng), size):
         there = chosen.to(train.labels.device)
         yield augmented(normaliser(train.pixels[there]), rng), train.labels[there]

@@ -1,5 +1,6 @@
 """From the settings of a run to the optimizer that takes its steps: the book's, or torch's own."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -14,14 +15,6 @@ AXES = {2: 1, 4: (1, 2, 3)}  # of torch's layers: one vector for each output, or
 SPARED = "without decay"  # the name of such a group of parameters
 
 
-def decoupled(run: Run, t: int) -> float:
-    """What a library's W methods call weight decay: they multiply it by the learning rate.
-
-    Loshchilov & Hutter's lambda is multiplied by eta_t alone, and the rate is alpha eta_t.
-    """
-    return decay_at(run, t) / run.lr
-
-
 def method(run: Run) -> Optimizer:
     """The book's method of this run, its rate and decay as functions of the update t = 1, 2, ..."""
     eta = multiplier(run)
@@ -33,23 +26,18 @@ def method(run: Run) -> Optimizer:
         return decay_at(run, t)
 
     newer: Any = adam_tutorial  # looked up when a run asks for them
-    match run.method:
-        case "AdamW":
-            return newer.AdamW(lr=lr, weight_decay=lambda t: decoupled(run, t))  # type: ignore[no-any-return]
-        case "SGDW":
-            return newer.SGDW(lr=lr, weight_decay=lambda t: decoupled(run, t))  # type: ignore[no-any-return]
-        case "NDAdam":
-            return newer.NDAdam(AXES, lr=lr, ratio=50.0)  # type: ignore[no-any-return]
-        case "SWATS":
-            return L2(newer.SWATS(lr=lr), decay)
-    plain: dict[str, Optimizer] = {
-        "SGD": SGD(lr),
-        "Momentum": Momentum(lr, 0.9),
-        "Adagrad": Adagrad(lr),
-        "RMSProp": RMSProp(lr, 0.99),
-        "Adam": Adam(lr),
+    made: dict[str, Callable[[], Optimizer]] = {
+        "SGD": lambda: L2(SGD(lr), decay),
+        "Momentum": lambda: L2(Momentum(lr, 0.9), decay),
+        "Adagrad": lambda: L2(Adagrad(lr), decay),
+        "RMSProp": lambda: L2(RMSProp(lr, 0.99), decay),
+        "Adam": lambda: L2(Adam(lr), decay),
+        "AdamW": lambda: newer.PaperAdamW(run.lr, weight_decay=decay, eta=eta),
+        "SGDW": lambda: newer.SGDW(run.lr, 0.9, weight_decay=decay, eta=eta),
+        "SWATS": lambda: L2(newer.SWATS(lr), decay),
+        "NDAdam": lambda: newer.NDAdam(AXES, lr, ratio=50.0),
     }
-    return L2(plain[run.method], decay)
+    return made[run.method]()
 
 
 def groups(run: Run, net: nn.Module) -> list[dict[str, Any]]:
@@ -64,7 +52,7 @@ def groups(run: Run, net: nn.Module) -> list[dict[str, Any]]:
 
 def torch_own(run: Run, net: nn.Module) -> torch.optim.Optimizer:
     """Torch's optimizer of the same name; its Momentum applies the rate outside the average."""
-    made: dict[str, Any] = {
+    made: dict[str, Callable[[Any], torch.optim.Optimizer]] = {
         "SGD": lambda params: torch.optim.SGD(params, run.lr),
         "Momentum": lambda params: torch.optim.SGD(params, run.lr, momentum=0.9),
         "Adagrad": lambda params: torch.optim.Adagrad(params, run.lr),
@@ -74,7 +62,7 @@ def torch_own(run: Run, net: nn.Module) -> torch.optim.Optimizer:
     }
     if run.method not in made:
         raise ValueError(f"torch has no {run.method}; it has {', '.join(made)}.")
-    return made[run.method](groups(run, net))  # type: ignore[no-any-return]
+    return made[run.method](groups(run, net))
 
 
 def normalise(net: nn.Module) -> None:
@@ -82,7 +70,7 @@ def normalise(net: nn.Module) -> None:
     with torch.no_grad():
         for p in net.parameters():
             if p.dim() in AXES:
-                p /= torch.linalg.vector_norm(p, dim=AXES[p.dim()], keepdim=True)
+                p.div_(torch.linalg.vector_norm(p, dim=AXES[p.dim()], keepdim=True))
 
 
 def optimizer(run: Run, net: nn.Module) -> torch.optim.Optimizer:
@@ -94,10 +82,13 @@ def optimizer(run: Run, net: nn.Module) -> torch.optim.Optimizer:
 
 
 def before_step(run: Run, optimizer: torch.optim.Optimizer, t: int) -> None:
-    """Torch's own are told the rate and the decay of update t; the book's know them."""
+    """Torch's own are told the rate and the decay of update t; the book's know them.
+
+    Torch's AdamW multiplies its decay by the learning rate alpha eta_t, Loshchilov & Hutter by eta_t.
+    """
     if run.library != "torch":
         return
-    decay = decoupled(run, t) if run.method.endswith("W") else decay_at(run, t)
+    decay = decay_at(run, t) / (run.lr if run.method == "AdamW" else 1.0)
     for group in optimizer.param_groups:
         group["lr"] = run.lr * multiplier(run)(t)
         group["weight_decay"] = 0.0 if group.get("name") == SPARED else decay

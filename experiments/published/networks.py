@@ -103,7 +103,8 @@ class WideBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         ready = self.before(x)
         shortcut = x if self.shortcut is None else self.shortcut(ready)
-        return shortcut + self.branch(ready)  # type: ignore[no-any-return]
+        out: Tensor = shortcut + self.branch(ready)
+        return out
 
 
 def wide_resnet(depth: int, width: float, classes: int) -> nn.Module:
@@ -129,7 +130,8 @@ def shaken(one: Tensor, other: Tensor) -> Tensor:
     """
     alpha, beta = torch.rand(2, len(one), 1, 1, 1, device=one.device, dtype=one.dtype)
     difference = one - other
-    return other + beta * difference + (alpha - beta) * difference.detach()
+    out: Tensor = other + beta * difference + (alpha - beta) * difference.detach()
+    return out
 
 
 class Shifted(nn.Module):
@@ -145,7 +147,8 @@ class Shifted(nn.Module):
         shifted = F.pad(x, (1, -1, 1, -1))
         there, s = (x, shifted), self.stride
         halves = [c(y[:, :, ::s, ::s]) for c, y in zip((self.one, self.other), there, strict=True)]
-        return self.norm(torch.cat(halves, dim=1))  # type: ignore[no-any-return]
+        out: Tensor = self.norm(torch.cat(halves, dim=1))
+        return out
 
 
 class ShakeBlock(nn.Module):
@@ -167,7 +170,7 @@ class ShakeBlock(nn.Module):
         ready = F.relu(x)
         one, other = self.one(ready), self.other(ready)
         mixed = shaken(one, other) if self.training else (one + other) / 2
-        return mixed + (x if self.shortcut is None else self.shortcut(ready))  # type: ignore[no-any-return]
+        return x + mixed if self.shortcut is None else self.shortcut(ready) + mixed
 
 
 def shake_shake(depth: int, width: float, classes: int) -> nn.Module:

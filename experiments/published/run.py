@@ -59,7 +59,7 @@ def setting(device: torch.device, precision: str) -> dict[str, Any]:
         "gpu": torch.cuda.get_device_name(device) if on_gpu else None,
         "driver": driver() if on_gpu else None,
         "CUDA of torch": torch.version.cuda,
-        "cuDNN": torch.backends.cudnn.version() if on_gpu else None,
+        "cuDNN": torch.backends.cudnn.version() if on_gpu else None,  # type: ignore[no-untyped-call]
         "precision": precision,
         "TF32 in convolutions": torch.backends.cudnn.allow_tf32 if on_gpu else None,
         "cores": os.cpu_count(),
@@ -82,20 +82,30 @@ def record(path: Path, run: Run, results: dict[str, Any], about: dict[str, Any])
     part.replace(path)
 
 
+def read(path: Path) -> tuple[Run, dict[str, Any]]:
+    parts = json.loads(path.read_text("utf-8"))
+    return Run(**{**parts["run"], "at": tuple(parts["run"]["at"])}), parts["results"]
+
+
+def over_seeds(values: Sequence[float]) -> str:
+    spread = f" +- {statistics.stdev(values):.2f}" if len(values) > 1 else ""
+    return f"{statistics.mean(values):.2f}{spread}"
+
+
 def table(experiment: Experiment, folder: Path) -> str:
     """Mean and standard deviation over the seeds that are there, beside what the paper prints."""
-    found: dict[str, list[float]] = {}
-    for path in sorted(folder.glob("*.json")):
-        parts = json.loads(path.read_text("utf-8"))
-        settings = {**parts["run"], "at": tuple(parts["run"]["at"])}
-        found.setdefault(str(Run(**settings)), []).append(parts["results"]["test error"])
-    lines = ["test error in percent, mean and standard deviation over seeds | the paper's"]
-    for name, errors in found.items():
-        spread = f"{statistics.stdev(errors):.2f}" if len(errors) > 1 else "?"
-        theirs = experiment.published.get(name, "")
-        lines.append(
-            f"{name}: {statistics.mean(errors):.2f} +- {spread} ({len(errors)}) | {theirs}"
-        )
+    found: dict[Run, list[dict[str, Any]]] = {}
+    for run, results in map(read, sorted(folder.glob("*.json"))):
+        found.setdefault(replace(run, seed=0), []).append(results)
+    lines = ["run: test error in percent, mean +- standard deviation (seeds) | the paper's"]
+    for run, all_results in found.items():
+        errors = over_seeds([results["test error"] for results in all_results])
+        theirs = experiment.published.get(str(run), "")
+        line = f"{run}: {errors} ({len(all_results)}) | {theirs}"
+        if run.held_out:
+            last = [results["by epoch"]["validation error"][-1] for results in all_results]
+            line += f" | validation error {over_seeds(last)}"
+        lines.append(line)
     return "\n".join(lines)
 
 
@@ -117,8 +127,8 @@ def chosen(experiment: Experiment, options: argparse.Namespace) -> list[Run]:
 def tiny(run: Run) -> Run:
     """The same run for two updates of a small network, with what happens at a time after the first."""
     depth, width = TINY[run.network]
-    at = (1,) if run.at else ()
-    return replace(run, depth=depth, width=width, steps=2, at=at, batch=8)
+    at, kept = (1,) if run.at else (), 16 if run.held_out else 0
+    return replace(run, depth=depth, width=width, steps=2, at=at, batch=8, held_out=kept)
 
 
 def dry_runs(runs: Sequence[Run]) -> list[Run]:

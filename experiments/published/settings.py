@@ -41,10 +41,16 @@ class Run:
     seed: int = 0
 
     def __str__(self) -> str:
-        kind = "fixed" if self.shape == "drops" and not self.at else self.shape
-        restarts = " with restarts" if self.shape == "cosine" and self.at else ""
-        own = "" if self.library == "adam_tutorial" else f"{self.library} "
-        return f"{self.data}, {own}{self.method}, {kind}{restarts}, lr {self.lr:.4g}, decay {self.decay:.4g}"
+        kind = self.shape if self.at or self.shape == "cosine" else "fixed"
+        words = [
+            self.data,
+            self.method,
+            kind + " with restarts" * (kind == "cosine" and bool(self.at)),
+        ]
+        words += [f"lr {self.lr:.4g}", f"decay {self.decay:.4g}"]
+        words += ["torch's own"] * (self.library == "torch")
+        words += [f"{self.held_out} held out"] * bool(self.held_out)
+        return ", ".join(words)
 
 
 @dataclass(frozen=True)

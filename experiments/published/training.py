@@ -87,7 +87,7 @@ class Training:
 
     def scalars(self) -> dict[str, float]:
         """The running numbers of the method, where it has some: for SWATS, when it switched."""
-        kept = next(iter(self.optimizer.state.values()), {})
+        kept: dict[str, Any] = next(iter(self.optimizer.state.values()), {})
         return {k: v for k, v in kept.items() if isinstance(v, (int, float)) and k != "step"}
 
     # -- Checkpoints
@@ -177,5 +177,8 @@ def carried_out(
         "parameters": sum(p.numel() for p in training.net.parameters()),
         "seconds": round(training.seconds, 1),
         "scalars": training.scalars(),
-        "by epoch": training.curves,
+        "by epoch": {
+            name: [value if math.isfinite(value) else None for value in values]
+            for name, values in training.curves.items()
+        },
     }
