@@ -184,14 +184,14 @@ def augmented(batch: Tensor, rng: torch.Generator) -> Tensor:
     """
     n, channels, *_ = batch.shape
     moves = torch.randint(0, 2 * PAD + 1, (2, n, 1), generator=rng)
-    rows, columns = moves + torch.arange(SIDE)
     mirrored = torch.randint(0, 2, (n, 1), generator=rng).bool()
+    rows, columns = moves + torch.arange(SIDE)
     columns = torch.where(mirrored, columns.flip(1), columns)
     return F.pad(batch, (PAD,) * 4)[
-        torch.arange(n)[:, None, None, None],
-        torch.arange(channels)[None, :, None, None],
-        rows[:, None, :, None],
-        columns[:, None, None, :],
+        torch.arange(n, device=batch.device)[:, None, None, None],
+        torch.arange(channels, device=batch.device)[:, None, None],
+        rows.to(batch.device)[:, None, :, None],
+        columns.to(batch.device)[:, None, None, :],
     ]
 
 

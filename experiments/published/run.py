@@ -51,7 +51,7 @@ def driver() -> str | None:
     return answer.strip().splitlines()[0]
 
 
-def setting(device: torch.device, precision: str) -> dict[str, Any]:
+def setting(device: torch.device) -> dict[str, Any]:
     """Where and with what it ran, with no name of a host and no path."""
     on_gpu = device.type == "cuda"
     return {
@@ -60,7 +60,6 @@ def setting(device: torch.device, precision: str) -> dict[str, Any]:
         "driver": driver() if on_gpu else None,
         "CUDA of torch": torch.version.cuda,
         "cuDNN": torch.backends.cudnn.version() if on_gpu else None,  # type: ignore[no-untyped-call]
-        "precision": precision,
         "TF32 in convolutions": torch.backends.cudnn.allow_tf32 if on_gpu else None,
         "cores": os.cpu_count(),
         "python": platform.python_version(),
@@ -114,10 +113,12 @@ def table(experiment: Experiment, folder: Path) -> str:
 
 def chosen(experiment: Experiment, options: argparse.Namespace) -> list[Run]:
     """The runs that the options ask for, seed by seed, so that every method has some soon."""
-    library = "torch" if options.torch else "adam_tutorial"
+    changes: dict[str, Any] = {"held_out": options.hold_out, "precision": options.precision}
+    if options.torch:
+        changes["library"] = "torch"
     seeds = experiment.seeds if options.seeds is None else options.seeds
     return [
-        replace(run, seed=seed, held_out=options.hold_out, library=library)
+        replace(run, seed=seed, **changes)
         for seed in range(seeds)
         for run in experiment.runs
         if fnmatch.fnmatch(str(run), options.match)
@@ -137,10 +138,8 @@ def dry_runs(runs: Sequence[Run]) -> list[Run]:
     return [tiny(run) for run in reversed(kinds.values())]
 
 
-def carry_out(
-    runs: list[Run], folder: Path | None, results: Path, options: argparse.Namespace
-) -> None:
-    """Those whose results are not there yet, one after the other."""
+def carry_out(runs: list[Run], folder: Path | None, results: Path) -> None:
+    """Those whose results are not there yet, one after the other; on noise if there is no folder."""
     device = torch.device("cuda" if torch.cuda.is_available() and folder else "cpu")
     torch.backends.cudnn.benchmark = True
     paths = {run: results / f"{slug(run)}.json" for run in runs}
@@ -151,10 +150,10 @@ def carry_out(
         archive = ARCHIVES[run.data]
         if run.data not in loaded:
             loaded = {run.data: load(archive, folder) if folder else synthetic(archive.classes)}
-        training = Training(run, loaded[run.data], device, options.precision)
+        training = Training(run, loaded[run.data], device)
         checkpoint = folder / "checkpoints" / f"{slug(run)}.pt" if folder else None
         found = carried_out(training, checkpoint, len(left) - i)
-        record(paths[run], run, found, setting(device, options.precision))
+        record(paths[run], run, found, setting(device))
         if checkpoint:
             checkpoint.unlink()
 
@@ -189,11 +188,11 @@ def main(words: Sequence[str] | None = None) -> None:
     elif options.dry_run:
         if options.results is None:
             sys.exit("A dry run needs --results FOLDER: its numbers do not belong with the others.")
-        carry_out(dry_runs(runs), None, results, options)
+        carry_out(dry_runs(runs), None, results)
     elif options.folder is None:
         sys.exit("Which folder may hold the images and the checkpoints? Give --folder FOLDER.")
     else:
-        carry_out(runs, options.folder, results, options)
+        carry_out(runs, options.folder, results)
         print(table(experiment, results))
 
 

@@ -37,20 +37,26 @@ class Run:
     data: str = "cifar10"
     batch: int = 128
     held_out: int = 0  # training images kept for validation; the papers kept none
-    library: str = "adam_tutorial"  # or "torch"
+    library: str = "adam_tutorial"  # or "torch": its own optimizers
+    precision: str = "float32"  # or "bfloat16": mixed, the weights stay in float32
     seed: int = 0
 
     def __str__(self) -> str:
         kind = self.shape if self.at or self.shape == "cosine" else "fixed"
+        restarts = " with restarts" if self.shape == "cosine" and self.at else ""
+        special = {
+            "torch's own": self.library == "torch",
+            self.precision: self.precision != "float32",
+            f"{self.held_out} held out": self.held_out,
+        }
         words = [
             self.data,
             self.method,
-            kind + " with restarts" * (kind == "cosine" and bool(self.at)),
+            kind + restarts,
+            f"lr {self.lr:.4g}",
+            f"decay {self.decay:.4g}",
         ]
-        words += [f"lr {self.lr:.4g}", f"decay {self.decay:.4g}"]
-        words += ["torch's own"] * (self.library == "torch")
-        words += [f"{self.held_out} held out"] * bool(self.held_out)
-        return ", ".join(words)
+        return ", ".join(words + [word for word, true in special.items() if true])
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,8 @@ DTYPES = {"float32": None, "bfloat16": torch.bfloat16}
 class Training:
     """A network on its way, and all that a checkpoint must hold."""
 
-    def __init__(self, run: Run, data: Data, device: torch.device, precision: str) -> None:
-        self.run, self.device, self.dtype = run, device, DTYPES[precision]
+    def __init__(self, run: Run, data: Data, device: torch.device) -> None:
+        self.run, self.device, self.dtype = run, device, DTYPES[run.precision]
         count = len(data.train) - run.held_out
         self.train, self.validation = data.train[:count].to(device), data.train[count:].to(device)
         self.test = data.test.to(device)
