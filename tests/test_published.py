@@ -496,6 +496,15 @@ def test_a_network_learns_what_it_can():
     assert len(losses) == 10 and losses[-1] < 0.3 < losses[0] and not found["diverged"]
 
 
+def test_an_error_is_a_share_in_percent_and_taking_it_changes_nothing():
+    one = started(small(network="Shake-Shake", width=8))
+    before, seen = weights(one.net), {one.error(one.test) for _ in range(3)}
+    assert torch.equal(weights(one.net), before) and len(seen) == 1
+    with torch.no_grad():
+        guesses = one.net(one.normaliser(one.test.pixels)).argmax(dim=1)
+    assert seen == {100 * float((guesses != one.test.labels).double().mean())}
+
+
 def test_a_run_whose_loss_is_not_finite_ends():
     found = training.carried_out(started(small("SGD", 1e30, steps=400)))
     assert found["diverged"] and found["updates"] <= 12
@@ -601,6 +610,10 @@ def test_a_full_run_fetches_trains_records_and_clears_its_checkpoint(
     first, last = capsys.readouterr().out.splitlines()[-2:]
     assert re.fullmatch(r"cifar10, Adam, cosine, lr 0.01, .* \+- \d+\.\d\d \(2\) \| ", first)
     assert last.endswith("| 12.5")
+
+
+def test_the_spread_is_the_standard_deviation_of_a_sample():
+    assert program.over_seeds([1.0, 3.0]) == "2.00 +- 1.41" and program.over_seeds([5]) == "5.00"
 
 
 def test_the_package_needs_nothing_of_it():
