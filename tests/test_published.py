@@ -406,9 +406,11 @@ def test_swats_says_when_it_switched():
     assert {"switched", "lr_sgd"} <= set(found["scalars"])
 
 
-def test_a_method_that_torch_does_not_have_is_refused():
-    with pytest.raises(ValueError, match="torch has no SWATS; it has SGD"):
-        started(small("SWATS", library="torch"))
+def test_what_torch_does_not_have_is_left_out(capsys):
+    program.main(["swats", "--torch", "--list", "--seeds", "1"])
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 24 and all("torch's own" in line for line in lines)
+    assert not any("SWATS" in line for line in lines)
 
 
 # ---- Runs

@@ -50,19 +50,14 @@ def groups(run: Run, net: nn.Module) -> list[dict[str, Any]]:
     return [{"params": weights}, {"params": others, "weight_decay": 0.0, "name": SPARED}]
 
 
-def torch_own(run: Run, net: nn.Module) -> torch.optim.Optimizer:
-    """Torch's optimizer of the same name; its Momentum applies the rate outside the average."""
-    made: dict[str, Callable[[Any], torch.optim.Optimizer]] = {
-        "SGD": lambda params: torch.optim.SGD(params, run.lr),
-        "Momentum": lambda params: torch.optim.SGD(params, run.lr, momentum=0.9),
-        "Adagrad": lambda params: torch.optim.Adagrad(params, run.lr),
-        "RMSProp": lambda params: torch.optim.RMSprop(params, run.lr, alpha=0.99),
-        "Adam": lambda params: torch.optim.Adam(params, run.lr),
-        "AdamW": lambda params: torch.optim.AdamW(params, run.lr),
-    }
-    if run.method not in made:
-        raise ValueError(f"torch has no {run.method}; it has {', '.join(made)}.")
-    return made[run.method](groups(run, net))
+TORCH: dict[str, Callable[[Any, float], torch.optim.Optimizer]] = {
+    "SGD": lambda params, lr: torch.optim.SGD(params, lr),
+    "Momentum": lambda params, lr: torch.optim.SGD(params, lr, momentum=0.9),
+    "Adagrad": lambda params, lr: torch.optim.Adagrad(params, lr),
+    "RMSProp": lambda params, lr: torch.optim.RMSprop(params, lr, alpha=0.99),
+    "Adam": lambda params, lr: torch.optim.Adam(params, lr),
+    "AdamW": lambda params, lr: torch.optim.AdamW(params, lr),
+}  # torch's Momentum applies the rate outside the average
 
 
 def normalise(net: nn.Module) -> None:
@@ -75,7 +70,7 @@ def normalise(net: nn.Module) -> None:
 
 def optimizer(run: Run, net: nn.Module) -> torch.optim.Optimizer:
     if run.library == "torch":
-        return torch_own(run, net)
+        return TORCH[run.method](groups(run, net), run.lr)
     if run.method == "NDAdam":
         normalise(net)
     return TorchOptimizer(groups(run, net), method(run))

@@ -24,6 +24,7 @@ from typing import Any
 
 import torch
 from cifar import ARCHIVES, load, synthetic
+from methods import TORCH
 from settings import EXPERIMENTS, Experiment, Run
 from training import DTYPES, Training, carried_out
 
@@ -121,7 +122,7 @@ def chosen(experiment: Experiment, options: argparse.Namespace) -> list[Run]:
         replace(run, seed=seed, **changes)
         for seed in range(seeds)
         for run in experiment.runs
-        if fnmatch.fnmatch(str(run), options.match)
+        if fnmatch.fnmatch(str(run), options.match) and (run.method in TORCH or not options.torch)
     ]
 
 
@@ -169,7 +170,9 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--seeds", type=int, help="instead of as many as the experiment has")
     parser.add_argument("--hold-out", type=int, default=0, help="training images for validation")
     parser.add_argument("--precision", choices=list(DTYPES), default="float32")
-    parser.add_argument("--torch", action="store_true", help="with torch's own optimizers")
+    parser.add_argument(
+        "--torch", action="store_true", help="with torch's own optimizers, where it has them"
+    )
     parser.add_argument("--list", action="store_true", help="print the runs, and stop")
     parser.add_argument("--table", action="store_true", help="print the results so far, and stop")
     parser.add_argument("--dry-run", action="store_true", help="two updates on noise, on the CPU")
