@@ -325,8 +325,8 @@ def _compare(
         raise _refused(path, what, "Build the params that were saved, with the same keys")
     for name, array in members.items():
         if known[name] != _kind(array):
-            (dtype, shape), (own, here) = known[name], _kind(array)
-            what = f"{name} is {dtype} of shape {shape} in the file, and {own} of shape {here} here"
+            (dtype, shape), here = known[name], f"{_kind(array)[0]} of shape {array.shape}"
+            what = f"{name} is {dtype} of shape {tuple(shape)} in the file, and {here} here"
             raise _refused(path, what, "Build the params that were saved")
 
 
