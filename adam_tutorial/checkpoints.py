@@ -66,6 +66,8 @@ def _members(method: Optimizer, params: Tree, state: State) -> dict[str, Array]:
         for name, array in zip(names, column, strict=True)
     }
     for name, array in found.items():
+        if len(name) > 2**16 - 5:  # with its ending, what a zip can hold
+            raise ValueError(f"{name[:40]}...: a name of {len(name)} characters is too long.")
         check_leaf(name, array)
         of(array)  # refuses what is neither NumPy's nor CuPy's
     return found
@@ -162,10 +164,23 @@ _FORMAT, _VERSION = "adam_tutorial checkpoint", 1
 _HEADER, _HEADER_LIMIT = "checkpoint.json", 2**24  # bytes
 
 
+def _check_numbers(state: State) -> None:
+    """The step is a count, and scalars are Python's numbers, which come back as they are."""
+    if type(state.t) is not int or state.t < 0:
+        raise TypeError(f"state.t: expected an int of at least 0, got {state.t!r}.")
+    for name, number in state.scalars.items():
+        if type(name) is not str or type(number) not in (int, float):
+            raise TypeError(
+                f"state.scalars, {name!r}: expected an int or a float, got {type(number).__name__}. "
+                "Make it one with float(...). Nothing was written."
+            )
+
+
 def _header(
     method: Optimizer, params: Tree, state: State, members: dict[str, Array], extras: dict[str, Any]
 ) -> bytes:
     """The page of JSON that says what the arrays are."""
+    _check_numbers(state)
     settings = list(_settings(method, params, state.t).values())
     different = [each for i, each in enumerate(settings) if settings.index(each) == i]
     header = {
@@ -179,7 +194,13 @@ def _header(
         "arrays": [[name, *_kind(array)] for name, array in members.items()],
         "extras": extras,
     }
-    return json.dumps(_plain(header, "checkpoint"), allow_nan=False).encode("ascii")
+    page = json.dumps(_plain(header, "checkpoint"), allow_nan=False).encode("ascii")
+    if len(page) > _HEADER_LIMIT:
+        raise ValueError(
+            f"the header has {len(page)} bytes, and at most {_HEADER_LIMIT} bytes are read. Keep "
+            "what is large in arrays of params. Nothing was written."
+        )
+    return page
 
 
 # %% chapters/checkpoints.ipynb#checkpoints-whole
