@@ -11,6 +11,7 @@ a disk and a folder in memory differ most in the wait.
 import os
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -61,8 +62,9 @@ def run_of(shapes: Shapes) -> tuple[Adam, list[Any], Any]:
     return adam, params, state
 
 
-def waits(path: Path) -> None:
+def and_waits(write: Callable[[], None], path: Path) -> None:
     """What a program does that wants to be as sure as `save` is."""
+    write()
     with open(path, "rb") as file:
         os.fsync(file.fileno())
 
@@ -83,7 +85,7 @@ def numpys(arrays: list[Any], path: Path) -> list[Contestant]:
 
     return [
         Contestant(NUMPY, write, None),
-        Contestant(NUMPY_WAITS, lambda: (write(), waits(path)), None),
+        Contestant(NUMPY_WAITS, partial(and_waits, write, path), None),
         Contestant(NUMPY_LOAD, read, None),
     ]
 
@@ -102,7 +104,7 @@ def torchs(arrays: list[Any], path: Path) -> list[Contestant]:
 
     return [
         Contestant(TORCH, write, None),
-        Contestant(TORCH_WAITS, lambda: (write(), waits(path)), None),
+        Contestant(TORCH_WAITS, partial(and_waits, write, path), None),
         Contestant(TORCH_LOAD, read, None),
     ]
 

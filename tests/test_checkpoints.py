@@ -777,6 +777,29 @@ def test_the_bytes_are_on_the_disk_before_the_name(monkeypatch: pytest.MonkeyPat
         assert len(os.listdir("/proc/self/fd")) == descriptors
 
 
+def test_a_folder_that_cannot_be_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some file systems refuse it; the file is there, and whole."""
+    fsync = os.fsync
+
+    def refuses(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "Invalid argument")
+        fsync(descriptor)
+
+    monkeypatch.setattr(checkpoints.os, "fsync", refuses)
+    run = trained()
+    save("run", *run)
+    load("run", *run)
+    assert os.listdir() == ["run"]
+
+
+def test_a_system_without_permissions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where all files have one mode, and a change of it is refused, nothing is changed."""
+    monkeypatch.setattr(checkpoints.shutil, "copymode", lambda *paths: pytest.fail("asked"))
+    for _ in range(2):
+        save("run", *trained())
+
+
 def test_an_unfinished_file_is_recognisable(monkeypatch: pytest.MonkeyPatch) -> None:
     names: list[Path] = []
     rename = os.replace

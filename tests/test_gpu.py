@@ -202,7 +202,10 @@ def test_a_checkpoint_goes_to_the_gpu_and_back(
     case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    method, params, *grads = case.make(), *(random_like(TREE, seed, np.float32) for seed in range(3))
+    method, params, *grads = (
+        case.make(),
+        *(random_like(TREE, seed, np.float32) for seed in range(3)),
+    )
     state = method.init(params)
     method.step(params, grads[0], state)
     save("here", method, params, state)
