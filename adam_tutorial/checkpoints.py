@@ -217,7 +217,7 @@ def _written_whole(path: Path, write: Callable[[IO[bytes]], None]) -> None:
             write(file)
             file.flush()
             os.fsync(file.fileno())
-        if target.exists():
+        if target.exists() and target.stat().st_mode != unfinished.stat().st_mode:
             shutil.copymode(target, unfinished)
         os.replace(unfinished, target)
     except BaseException as error:
@@ -225,17 +225,17 @@ def _written_whole(path: Path, write: Callable[[IO[bytes]], None]) -> None:
             unfinished.unlink()
         error.add_note(f"{path} was not written, and what it held before is still there.")
         raise
-    _see_on_disk(target.parent)
+    with contextlib.suppress(OSError):  # the name is given; not every system lets one wait for it
+        _see_on_disk(target.parent)
 
 
 def _see_on_disk(folder: Path) -> None:
-    """Wait until the disk holds the folder's names, where the system lets one ask."""
-    if hasattr(os, "O_DIRECTORY"):
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    """Wait until the disk holds the names in a folder."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 # %% chapters/checkpoints.ipynb#checkpoints-save
