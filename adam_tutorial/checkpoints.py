@@ -28,11 +28,12 @@ from adam_tutorial.optimizer import Optimizer, State, check_leaf, slots_of
 from adam_tutorial.trees import Array, Tree, leaves, paths
 
 
-# %% chapters/checkpoints.ipynb#checkpoints-names
+# %% chapters/checkpoints.ipynb#checkpoints-imports
 class CheckpointError(ValueError):
     """The file is no whole checkpoint, or not one of this run. Nothing was changed."""
 
 
+# %% chapters/checkpoints.ipynb#checkpoints-addresses
 def _addresses(tree: Tree, root: str = "") -> list[str]:
     """The name of each leaf in the file, in the order of `leaves`; no two are the same."""
     if isinstance(tree, dict):
@@ -159,11 +160,7 @@ def _settings(method: Optimizer, params: Tree, t: int) -> dict[str, dict[str, fl
     return {name: known[id(part)] for name, part in zip(names, parts, strict=True)}
 
 
-# %% chapters/checkpoints.ipynb#checkpoints-header
-_FORMAT, _VERSION = "adam_tutorial checkpoint", 1
-_HEADER, _HEADER_LIMIT = "checkpoint.json", 2**24  # bytes
-
-
+# %% chapters/checkpoints.ipynb#checkpoints-numbers-check
 def _check_numbers(state: State) -> None:
     """The step is a count, and scalars are Python's numbers, which come back as they are."""
     if type(state.t) is not int or state.t < 0:
@@ -174,6 +171,11 @@ def _check_numbers(state: State) -> None:
                 f"state.scalars, {name!r}: expected an int or a float, got {type(number).__name__}. "
                 "Make it one with float(...). Nothing was written."
             )
+
+
+# %% chapters/checkpoints.ipynb#checkpoints-header
+_FORMAT, _VERSION = "adam_tutorial checkpoint", 1
+_HEADER, _HEADER_LIMIT = "checkpoint.json", 2**24  # bytes
 
 
 def _header(
