@@ -89,7 +89,7 @@ def _stored(array: Array) -> np.dtype[Any]:
 def _bytes_of(array: Array) -> Any:
     """The numbers of an array in C order. From a GPU they come to the host first."""
     host = np.asarray(to(_bits(array), "numpy"), dtype=_stored(array), order="C")
-    return host.reshape(-1).view(np.uint8)
+    return host.ravel().view(np.uint8)
 
 
 def _npy(array: Array) -> bytes:
@@ -131,7 +131,8 @@ def _parsed(text: bytes) -> Any:
         if len(found) != len(pairs):
             raise ValueError("a name stands twice in the header")
         if found.keys() == {"float64"}:
-            return struct.unpack(">d", bytes.fromhex(found["float64"]))[0]
+            (number,) = struct.unpack(">d", bytes.fromhex(found["float64"]))
+            return number
         return found
 
     def refused(name: str) -> Any:
@@ -196,7 +197,7 @@ def _header(
         "arrays": [[name, *_kind(array)] for name, array in members.items()],
         "extras": extras,
     }
-    page = json.dumps(_plain(header, "checkpoint"), allow_nan=False).encode("ascii")
+    page = json.dumps(_plain(header, "checkpoint")).encode("ascii")
     if len(page) > _HEADER_LIMIT:
         raise ValueError(
             f"the header has {len(page)} bytes, and at most {_HEADER_LIMIT} bytes are read. Keep "
@@ -426,7 +427,7 @@ def load(
         read = {name: _numbers(archive, name, array) for name, array in members.items()}
     for name, array in members.items():
         with _place(array):
-            read[name] = asarray(read[name].astype(_bits(array).dtype, copy=False), of(array))
+            read[name] = asarray(np.asarray(read[name], _bits(array).dtype), of(array))
     for name, array in members.items():
         with _place(array):
             _bits(array)[...] = read[name]

@@ -337,10 +337,14 @@ def test_other_keys_are_refused(key: Any) -> None:
 
 
 def test_a_name_too_long_for_a_zip_is_refused() -> None:
-    params = {"x" * 70000: np.ones(2)}
+    longest = "x" * (2**16 - 1 - len("params/.npy"))
+    params = {longest + "x": np.ones(2)}
     with pytest.raises(ValueError, match="too long"):
         save("run", SGD(1.0), params, SGD(1.0).init(params))
     assert not os.listdir()
+    params = {longest: np.ones(2)}
+    save("run", SGD(1.0), params, SGD(1.0).init(params))
+    load("run", SGD(1.0), params, SGD(1.0).init(params))
 
 
 # ---- Numbers in the header
@@ -428,6 +432,20 @@ def test_the_largest_header_is_refused_when_it_is_written() -> None:
     assert not os.listdir()
 
 
+def test_a_header_as_large_as_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = trained()
+    save("run", *run)
+    with zipfile.ZipFile("run") as archive:
+        size = archive.infolist()[0].file_size
+    monkeypatch.setattr(checkpoints, "_HEADER_LIMIT", size)
+    save("run", *run)
+    load("run", *run)
+    monkeypatch.setattr(checkpoints, "_HEADER_LIMIT", size - 1)
+    assert "does not begin" in refused("run", *run)
+    with pytest.raises(ValueError, match=f"the header has {size} bytes"):
+        save("run", *run)
+
+
 def test_generators_go_on() -> None:
     method, params, state = trained()
     for name in ("PCG64", "PCG64DXSM"):
@@ -455,6 +473,12 @@ def test_another_method_is_refused(saved: Optimizer, here: Optimizer, said: str)
     save("run", *trained(saved))
     message = refused("run", *trained(here, seed=1))
     assert said in message and message.endswith(f"then go on with any other. {CURE}")
+
+
+def test_a_method_is_shown_as_one_writes_it() -> None:
+    assert checkpoints._shown({"class": "Own", "mode": "fast", "n": 2}) == "Own(mode='fast', n=2)"
+    assert checkpoints._few(["a", "b", "c"]) == "a, b, c"
+    assert checkpoints._few(["a", "b", "c", "d"]) == "a, b, c and 1 more"
 
 
 NUMBERS = [
@@ -544,7 +568,8 @@ def test_what_is_no_run_is_refused_before_anything_is_written() -> None:
         assert not os.listdir()
 
 
-def test_an_array_of_another_library_is_refused() -> None:
+def test_an_array_of_another_library_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpoints, "_written_whole", lambda *args: pytest.fail("too late"))
     theta = PretendedArray(np.ones(2))
     theta.__class__ = type("Other", (PretendedArray,), {"__module__": "other"})
     with pytest.raises(TypeError, match="expected a NumPy or CuPy array, got Other"):
