@@ -25,6 +25,7 @@ __all__: list[str] = [
     "COMPILE_SIZE",
     "CenteredRMSProp",
     "CheckFailed",
+    "CheckpointError",
     "Clipped",
     "CpuLeaf",
     "Dialect",
@@ -129,6 +130,7 @@ __all__: list[str] = [
     "keywords",
     "leaves",
     "log_probabilities",
+    "load",
     "log_softmax",
     "losses",
     "map_leaves",
@@ -152,6 +154,7 @@ __all__: list[str] = [
     "refuse_capture",
     "replay",
     "same_bits",
+    "save",
     "scalar_python",
     "set_threads",
     "settings_of",
@@ -186,6 +189,7 @@ _HOME: dict[str, str] = {
     "COMPILE_SIZE": "executors",
     "CenteredRMSProp": "rmsprop",
     "CheckFailed": "checks",
+    "CheckpointError": "checkpoints",
     "Clipped": "wrappers",
     "CpuLeaf": "executors",
     "Dialect": "dialects",
@@ -292,6 +296,7 @@ _HOME: dict[str, str] = {
     "keywords": "optimizer",
     "leaves": "trees",
     "log_probabilities": "sweeps",
+    "load": "checkpoints",
     "log_softmax": "problems",
     "losses": "sweeps",
     "map_leaves": "trees",
@@ -315,6 +320,7 @@ _HOME: dict[str, str] = {
     "refuse_capture": "kernels",
     "replay": "executors",
     "same_bits": "checks",
+    "save": "checkpoints",
     "scalar_python": "dialects",
     "set_threads": "executors",
     "settings_of": "wrappers",
@@ -340,6 +346,7 @@ _MODULES: list[str] = [
     "adamax",
     "backends",
     "bias_correction",
+    "checkpoints",
     "checks",
     "conventions",
     "dialects",
@@ -369,6 +376,7 @@ if TYPE_CHECKING:
     from adam_tutorial import adamax as adamax
     from adam_tutorial import backends as backends
     from adam_tutorial import bias_correction as bias_correction
+    from adam_tutorial import checkpoints as checkpoints
     from adam_tutorial import checks as checks
     from adam_tutorial import conventions as conventions
     from adam_tutorial import dialects as dialects
@@ -404,6 +412,9 @@ if TYPE_CHECKING:
     from adam_tutorial.bias_correction import corrected_ema as corrected_ema
     from adam_tutorial.bias_correction import drift as drift
     from adam_tutorial.bias_correction import drift_limit as drift_limit
+    from adam_tutorial.checkpoints import CheckpointError as CheckpointError
+    from adam_tutorial.checkpoints import load as load
+    from adam_tutorial.checkpoints import save as save
     from adam_tutorial.checks import KINDS as KINDS
     from adam_tutorial.checks import CheckFailed as CheckFailed
     from adam_tutorial.checks import Evidence as Evidence

@@ -84,6 +84,17 @@ def test_compile_time_runs_and_nothing_is_compiled_twice(tmp_path):
     assert empty["files written later"] == filled["files written later"] == 0
 
 
+def test_checkpoints_runs_and_records(tmp_path):
+    path = tmp_path / "cpu.json"
+    options = ("--sizes", 100, "--width", 0, "--rounds", 1, "--folder", tmp_path, "--record", path)
+    done = run("checkpoints.py", *options)
+    assert done.returncode == 0, done.stderr
+    part = json.loads(path.read_text())["checkpoints"]
+    assert part["parameters"] == {"1e2": 100}
+    assert list(part["ratios"]["1e2"])[0] == "save without the wait / np.savez"
+    assert os.listdir(tmp_path) == ["cpu.json"]
+
+
 # ---- Contestants
 
 

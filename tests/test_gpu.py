@@ -8,6 +8,7 @@ it may be.
 
 import copy
 import warnings
+from pathlib import Path
 from typing import Any
 
 import ml_dtypes
@@ -18,7 +19,8 @@ from machines import as_written, constants, hostile, same
 from random_rules import KNOWN
 from random_rules import method as random_method
 
-from adam_tutorial import SLICE, Adam, backends, kernels, pack, program_of
+from adam_tutorial import SGD, SLICE, Adam, backends, kernels, load, pack, program_of, save
+from adam_tutorial.packing import vector_of
 from adam_tutorial.trees import Tree, leaves, matched
 
 with warnings.catch_warnings():
@@ -193,6 +195,56 @@ def test_a_step_is_not_recorded_into_a_cuda_graph() -> None:
         finally:
             stream.end_capture()
     assert state.t == 1 and np.array_equal(theta.get(), before)
+
+
+@each_case
+def test_a_checkpoint_goes_to_the_gpu_and_back(
+    case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    method, params, *grads = (
+        case.make(),
+        *(random_like(TREE, seed, np.float32) for seed in range(3)),
+    )
+    state = method.init(params)
+    method.step(params, grads[0], state)
+    save("here", method, params, state)
+    there = backends.to(random_like(TREE, 9, np.float32), "cupy")
+    there_state, held = method.init(there), leaves(there)[0]
+    load("here", method, there, there_state)
+    assert_near([there, there_state.slots], [params, state.slots], 0)
+    assert leaves(there)[0] is held and there_state.scalars == state.scalars
+    save("there", method, there, there_state)
+    assert Path("there").read_bytes() == Path("here").read_bytes()
+    method.step(params, grads[1], state)
+    method.step(there, backends.to(grads[1], "cupy"), there_state)
+    assert_near([there, there_state.slots], [params, state.slots], case.ulps)
+
+
+def test_a_checkpoint_of_bfloat16_and_of_a_packed_vector_on_the_gpu(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    cupy, adam = pytest.importorskip("cupy"), Adam()
+    packed = pack(backends.to(random_like(TREE, 0, np.float32), "cupy"))
+    state = adam.init(packed)
+    adam.step(packed, pack(backends.to(random_like(TREE, 1, np.float32), "cupy")), state)
+    save("packed", adam, packed, state)
+    again = pack(backends.to(random_like(TREE, 2, np.float32), "cupy"))
+    again_state, vector = adam.init(again), vector_of(leaves(again))
+    load("packed", adam, again, again_state)
+    assert_near(again, backends.to(packed, "numpy"), 0)
+    assert vector_of(leaves(again)) is vector and vector is not None
+    theta = random_like(np.zeros(500), 0, np.dtype(ml_dtypes.bfloat16))
+    try:
+        there = cupy.zeros(500, np.uint16).view(theta.dtype)
+        there.astype(np.float32)
+    except Exception as problem:  # CuPy before 14 has no bfloat16
+        pytest.skip(f"this CuPy has no bfloat16: {problem}")
+    sgd = SGD(lr=1.0)
+    save("half", sgd, theta, sgd.init(theta))
+    load("half", sgd, there, sgd.init(there))
+    assert there.view(np.uint16).get().tolist() == theta.view(np.uint16).tolist()
 
 
 def test_leaves_on_two_gpus() -> None:

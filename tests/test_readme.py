@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
 PAGES = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE-TEXT.md", "benchmarks/README.md"]
 
-on_numpy, on_cupy, on_more, on_torch, on_wrappers, on_rule = re.findall(
+on_numpy, on_cupy, on_more, on_torch, on_wrappers, on_rule, on_saving = re.findall(
     r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL
 )
 
@@ -52,6 +52,12 @@ def test_step_and_update_agree_as_the_text_says():
     adam = names["adam"]
     new, _ = adam.update(start, names["grads"], adam.init(start))
     assert all(np.array_equal(new[name], names["params"][name]) for name in new)
+
+
+def test_the_example_of_saving(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    check_first_step(run(on_saving), np.ndarray)
+    assert capsys.readouterr().out == "{'epoch': 1}\n"
 
 
 def test_the_example_of_wrappers(capsys):
