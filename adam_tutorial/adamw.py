@@ -163,7 +163,7 @@ def normalised_decay(weight_decay: float, batch: int, examples: int, epochs: flo
 
     In the paper's convention [Loshchilov & Hutter 2019]; divide it by lr for `AdamW`.
     """
-    if not min(batch, examples, epochs) > 0:
+    if not all(number > 0 for number in (batch, examples, epochs)):
         raise ValueError(
             f"batch, examples and epochs must be positive, got {batch}, {examples} and {epochs}."
         )

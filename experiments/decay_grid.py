@@ -19,7 +19,9 @@ METHODS: dict[str, Optimizer] = {"Adam + L2": L2(Adam(), 0.0), "AdamW": PaperAda
 @dataclass(frozen=True)
 class Config:
     rates: tuple[int, ...] = tuple(range(-10, -3))  # log2 of lr
-    decays: tuple[int, ...] = tuple(range(-14, -2))  # log2 of weight_decay, in the paper's convention
+    decays: tuple[int, ...] = tuple(
+        range(-14, -2)
+    )  # log2 of weight_decay, in the paper's convention
     tuning_seeds: int = 10
     seeds: int = 20  # other ones, for the report
     steps: int = 1440  # 80 epochs, the learning rate and the decay falling along half a cosine
@@ -40,14 +42,16 @@ PUBLISHED = {  # Loshchilov & Hutter 2019; see experiments/published
 def trained(
     method: Optimizer, lr: Any, decay: Any, seeds: Any, steps: int, config: Any
 ) -> tuple[Tree, Any]:
-    """One network for each element of lr, decay and seeds; what is not eta's own follows lr."""
+    """One network for each element of lr, decay and seeds; eta falls, or lr where there is none."""
     data, _, _ = three_splits(config.noise)
     runs = Networks(data, tuple(int(seed) for seed in seeds), config.hidden, config.batch)
-    multiplier = lambda t: (1 + np.cos(np.pi * (t - 1) / steps)) / 2  # noqa: E731
+
+    def multiplier(t: int) -> float:
+        return float(1 + np.cos(np.pi * (t - 1) / steps)) / 2
+
+    falling: Any = {"lr": lambda t: lr * multiplier(t)}
     if isinstance(method, PaperAdamW):
-        falling: Any = {"lr": lr, "eta": lambda t: np.full(len(lr), multiplier(t))}
-    else:
-        falling = {"lr": lambda t: lr * multiplier(t)}
+        falling = {"lr": lr, "eta": lambda t: np.full(len(lr), multiplier(t))}
     return train(method, runs, steps, {**falling, "weight_decay": decay})
 
 
@@ -61,7 +65,8 @@ def grid(
 ) -> tuple[Any, Any]:
     """Validation and test errors, (rates, decays, seeds)."""
     axes = np.meshgrid(2.0 ** np.array(rates), 2.0 ** np.array(decays), seeds, indexing="ij")
-    params, _ = trained(method, *(axis.ravel() for axis in axes), steps, config)
+    lr, decay, seed = (axis.ravel() for axis in axes)
+    params, _ = trained(method, lr, decay, seed, steps, config)
     _, validation, test = three_splits(config.noise)
     return wrong(params, validation, axes[0].shape), wrong(params, test, axes[0].shape)
 

@@ -17,7 +17,9 @@ from adam_tutorial import PaperAdamW
 class Config:
     epochs: tuple[int, ...] = (20, 80, 320)
     rates: tuple[int, ...] = (-6, -5)  # log2 of lr
-    decays: tuple[int, ...] = tuple(range(-13, -2))  # log2 of weight_decay, in the paper's convention
+    decays: tuple[int, ...] = tuple(
+        range(-13, -2)
+    )  # log2 of weight_decay, in the paper's convention
     seeds: int = 10
     hidden: int = 32
     batch: int = 64

@@ -298,7 +298,9 @@ CASES = (
     ),
     Case(
         "PaperAdamW",  # torch gets what is multiplied by its lr
-        partial(PaperAdamW, lr=0.006, beta1=0.8, beta2=0.98, eps=1e-6, weight_decay=0.0012, eta=0.5),
+        partial(
+            PaperAdamW, lr=0.006, beta1=0.8, beta2=0.98, eps=1e-6, weight_decay=0.0012, eta=0.5
+        ),
         corrected_mean,
         torch=torch_optim("AdamW", lr=0.003, betas=(0.8, 0.98), eps=1e-6, weight_decay=0.2),
         golden=("optax-paper-adamw",),
