@@ -18,6 +18,7 @@ __all__: list[str] = [
     "Adagrad",
     "Adam",
     "AdamHat",
+    "AdamW",
     "Array",
     "AsWritten",
     "COMPARISONS",
@@ -28,6 +29,7 @@ __all__: list[str] = [
     "CheckpointError",
     "Clipped",
     "CpuLeaf",
+    "Decoupled",
     "Dialect",
     "Digits",
     "DriftingTarget",
@@ -58,6 +60,7 @@ __all__: list[str] = [
     "OPTIONS",
     "Optimizer",
     "PARALLEL",
+    "PaperAdamW",
     "Plan",
     "Plans",
     "Program",
@@ -66,6 +69,7 @@ __all__: list[str] = [
     "Recorder",
     "Rosenbrock",
     "SGD",
+    "SGDW",
     "SLICE",
     "Saddle",
     "Schedule",
@@ -142,6 +146,7 @@ __all__: list[str] = [
     "narrow",
     "network_grad",
     "network_scores",
+    "normalised_decay",
     "numba_missing",
     "of",
     "pack",
@@ -182,6 +187,7 @@ _HOME: dict[str, str] = {
     "Adagrad": "adagrad",
     "Adam": "adam",
     "AdamHat": "adam",
+    "AdamW": "adamw",
     "Array": "trees",
     "AsWritten": "executors",
     "COMPARISONS": "tracing",
@@ -192,6 +198,7 @@ _HOME: dict[str, str] = {
     "CheckpointError": "checkpoints",
     "Clipped": "wrappers",
     "CpuLeaf": "executors",
+    "Decoupled": "adamw",
     "Dialect": "dialects",
     "Digits": "problems",
     "DriftingTarget": "problems",
@@ -222,6 +229,7 @@ _HOME: dict[str, str] = {
     "OPTIONS": "kernels",
     "Optimizer": "optimizer",
     "PARALLEL": "executors",
+    "PaperAdamW": "adamw",
     "Plan": "executors",
     "Plans": "executors",
     "Program": "tracing",
@@ -230,6 +238,7 @@ _HOME: dict[str, str] = {
     "Recorder": "tracing",
     "Rosenbrock": "problems",
     "SGD": "sgd",
+    "SGDW": "adamw",
     "SLICE": "executors",
     "Saddle": "problems",
     "Schedule": "optimizer",
@@ -308,6 +317,7 @@ _HOME: dict[str, str] = {
     "narrow": "optimizer",
     "network_grad": "sweeps",
     "network_scores": "sweeps",
+    "normalised_decay": "adamw",
     "numba_missing": "executors",
     "of": "backends",
     "pack": "packing",
@@ -344,6 +354,7 @@ _MODULES: list[str] = [
     "adagrad",
     "adam",
     "adamax",
+    "adamw",
     "backends",
     "bias_correction",
     "checkpoints",
@@ -374,6 +385,7 @@ if TYPE_CHECKING:
     from adam_tutorial import adagrad as adagrad
     from adam_tutorial import adam as adam
     from adam_tutorial import adamax as adamax
+    from adam_tutorial import adamw as adamw
     from adam_tutorial import backends as backends
     from adam_tutorial import bias_correction as bias_correction
     from adam_tutorial import checkpoints as checkpoints
@@ -402,6 +414,11 @@ if TYPE_CHECKING:
     from adam_tutorial.adam import Adam as Adam
     from adam_tutorial.adam import AdamHat as AdamHat
     from adam_tutorial.adamax import AdaMax as AdaMax
+    from adam_tutorial.adamw import SGDW as SGDW
+    from adam_tutorial.adamw import AdamW as AdamW
+    from adam_tutorial.adamw import Decoupled as Decoupled
+    from adam_tutorial.adamw import PaperAdamW as PaperAdamW
+    from adam_tutorial.adamw import normalised_decay as normalised_decay
     from adam_tutorial.backends import asarray as asarray
     from adam_tutorial.backends import available as available
     from adam_tutorial.backends import default as default

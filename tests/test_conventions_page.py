@@ -20,7 +20,7 @@ import pytest
 from cases import RECORDED, SEQUENCES, gradients, start
 
 import adam_tutorial
-from adam_tutorial import L2, SGD, Adam, AdamHat, Clipped, Maximize, Optimizer
+from adam_tutorial import L2, SGD, Adam, AdamHat, Clipped, Decoupled, Maximize, Optimizer
 from adam_tutorial.wrappers import settings_of
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -384,8 +384,12 @@ def with_decay(column: Column) -> Any:
         make = getattr(torch.optim, column.constructor)
         steps = torch_run(lambda p: make(p, lr=1e-3, weight_decay=0.1), "random")
         return steps[np.array(RECORDED) - 1]
-    name = {"Adam": "adam-decayed", "AdamW": "adamw", "adamw": "adamw"}[column.constructor]
-    return golden(f"conventions/{column.library}-{name}", "random")
+    name = {
+        "Adam": "conventions/keras-adam-decayed",
+        "AdamW": "keras-adamw",
+        "adamw": "optax-adamw",
+    }
+    return golden(name[column.constructor], "random")
 
 
 @pytest.mark.parametrize("column", DECAY, ids=str)
@@ -395,6 +399,14 @@ def test_decay_stands_where_the_table_says(column: Column) -> None:
     for other in DECAY:
         if other.program != column.program:
             assert not close(decayed(column, other.cells)[recorded], theirs)
+
+
+@pytest.mark.parametrize("column", DECAY, ids=str)
+def test_the_line_to_write_decays_as_the_library_does(column: Column) -> None:
+    theirs = with_decay(column)
+    assert close(ours_run(column.written(), "random")[np.array(RECORDED) - 1], theirs)
+    for other in (c for c in DECAY if c.cells["write"] != column.cells["write"]):
+        assert not close(ours_run(other.written(), "random")[np.array(RECORDED) - 1], theirs)
 
 
 def test_pytorchs_coupled_decay_is_l2_and_maximize_stands_outside_it() -> None:
@@ -415,14 +427,9 @@ KERAS_METHODS = ["momentum", "adagrad", "rmsprop", "adadelta", "adamax", "nadam"
 def test_every_optimizer_of_keras_shrinks_by_the_rate_before_its_step(table: str) -> None:
     column = next(c for c in METHODS if c.table == table and c.library == "keras")
     inner: Optimizer = SGD(0.01) if table == "momentum" else replace(column.written(), lr=0.01)
-    theta = start("random")
-    state, seen = inner.init(theta), []
-    for g in gradients("random"):
-        theta -= 0.01 * 0.1 * theta
-        inner.step(theta, g, state)
-        seen.append(theta.copy())
+    seen = ours_run(Decoupled(inner, weight_decay=0.1), "random")
     theirs = golden(f"conventions/keras-{column.constructor.lower()}-decayed", "random")
-    assert close(np.array(seen)[np.array(RECORDED) - 1], theirs)
+    assert close(seen[np.array(RECORDED) - 1], theirs)
 
 
 # --- what the sentences beside the tables say
