@@ -94,8 +94,10 @@ __all__: list[str] = [
     "compiled",
     "composed",
     "compute_dtype",
+    "constant",
     "constants_of",
     "corrected_ema",
+    "cosine",
     "cross_entropy",
     "cross_entropy_grad",
     "cuda",
@@ -120,10 +122,13 @@ __all__: list[str] = [
     "half_life",
     "host",
     "in_parts",
+    "inverse_root",
     "javascript",
+    "joined",
     "kernel_source",
     "keywords",
     "leaves",
+    "linear",
     "log_softmax",
     "map_leaves",
     "matched",
@@ -132,11 +137,13 @@ __all__: list[str] = [
     "memory_owner",
     "memory_span",
     "narrow",
+    "normalized_decay",
     "numba_missing",
     "of",
     "pack",
     "packed_alike",
     "paths",
+    "piecewise",
     "plan_of",
     "program_of",
     "rebuild",
@@ -144,6 +151,7 @@ __all__: list[str] = [
     "replay",
     "same_bits",
     "scalar_python",
+    "scaled",
     "set_threads",
     "settings_of",
     "slots_of",
@@ -153,8 +161,11 @@ __all__: list[str] = [
     "unknown_keyword",
     "validated",
     "vector_of",
+    "warm_restarts",
+    "warmed_up",
     "widen",
     "with_buffers",
+    "with_restarts",
     "with_settings",
     "within",
     "z_score",
@@ -245,8 +256,10 @@ _HOME: dict[str, str] = {
     "compiled": "executors",
     "composed": "wrappers",
     "compute_dtype": "optimizer",
+    "constant": "schedules",
     "constants_of": "dialects",
     "corrected_ema": "bias_correction",
+    "cosine": "schedules",
     "cross_entropy": "problems",
     "cross_entropy_grad": "problems",
     "cuda": "dialects",
@@ -271,10 +284,13 @@ _HOME: dict[str, str] = {
     "half_life": "moments",
     "host": "dialects",
     "in_parts": "executors",
+    "inverse_root": "schedules",
     "javascript": "dialects",
+    "joined": "schedules",
     "kernel_source": "kernels",
     "keywords": "optimizer",
     "leaves": "trees",
+    "linear": "schedules",
     "log_softmax": "problems",
     "map_leaves": "trees",
     "matched": "trees",
@@ -283,11 +299,13 @@ _HOME: dict[str, str] = {
     "memory_owner": "optimizer",
     "memory_span": "optimizer",
     "narrow": "optimizer",
+    "normalized_decay": "schedules",
     "numba_missing": "executors",
     "of": "backends",
     "pack": "packing",
     "packed_alike": "executors",
     "paths": "trees",
+    "piecewise": "schedules",
     "plan_of": "executors",
     "program_of": "tracing",
     "rebuild": "trees",
@@ -295,6 +313,7 @@ _HOME: dict[str, str] = {
     "replay": "executors",
     "same_bits": "checks",
     "scalar_python": "dialects",
+    "scaled": "schedules",
     "set_threads": "executors",
     "settings_of": "wrappers",
     "slots_of": "optimizer",
@@ -304,8 +323,11 @@ _HOME: dict[str, str] = {
     "unknown_keyword": "optimizer",
     "validated": "optimizer",
     "vector_of": "packing",
+    "warm_restarts": "schedules",
+    "warmed_up": "schedules",
     "widen": "optimizer",
     "with_buffers": "dialects",
+    "with_restarts": "schedules",
     "with_settings": "wrappers",
     "within": "checks",
     "z_score": "checks",
@@ -331,6 +353,7 @@ _MODULES: list[str] = [
     "problems",
     "rmsprop",
     "roofline",
+    "schedules",
     "sgd",
     "tracing",
     "trees",
@@ -359,6 +382,7 @@ if TYPE_CHECKING:
     from adam_tutorial import problems as problems
     from adam_tutorial import rmsprop as rmsprop
     from adam_tutorial import roofline as roofline
+    from adam_tutorial import schedules as schedules
     from adam_tutorial import sgd as sgd
     from adam_tutorial import torch_adapter as torch_adapter
     from adam_tutorial import tracing as tracing
@@ -482,6 +506,17 @@ if TYPE_CHECKING:
     from adam_tutorial.rmsprop import RMSProp as RMSProp
     from adam_tutorial.roofline import bytes_per_parameter as bytes_per_parameter
     from adam_tutorial.roofline import measured as measured
+    from adam_tutorial.schedules import constant as constant
+    from adam_tutorial.schedules import cosine as cosine
+    from adam_tutorial.schedules import inverse_root as inverse_root
+    from adam_tutorial.schedules import joined as joined
+    from adam_tutorial.schedules import linear as linear
+    from adam_tutorial.schedules import normalized_decay as normalized_decay
+    from adam_tutorial.schedules import piecewise as piecewise
+    from adam_tutorial.schedules import scaled as scaled
+    from adam_tutorial.schedules import warm_restarts as warm_restarts
+    from adam_tutorial.schedules import warmed_up as warmed_up
+    from adam_tutorial.schedules import with_restarts as with_restarts
     from adam_tutorial.sgd import SGD as SGD
     from adam_tutorial.torch_adapter import TorchOptimizer as TorchOptimizer
     from adam_tutorial.torch_adapter import array_view as array_view
