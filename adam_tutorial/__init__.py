@@ -53,6 +53,7 @@ __all__: list[str] = [
     "MomentumRMSProp",
     "Nadam",
     "Nesterov",
+    "Networks",
     "OPTIONS",
     "Optimizer",
     "PARALLEL",
@@ -68,6 +69,7 @@ __all__: list[str] = [
     "Saddle",
     "Schedule",
     "Selector",
+    "Setting",
     "SkipStep",
     "SparseFeatures",
     "State",
@@ -113,6 +115,7 @@ __all__: list[str] = [
     "ema_weights",
     "equal",
     "equation",
+    "errors",
     "explain",
     "figure",
     "gain",
@@ -122,6 +125,7 @@ __all__: list[str] = [
     "half_life",
     "host",
     "in_parts",
+    "interval",
     "inverse_root",
     "javascript",
     "joined",
@@ -129,7 +133,9 @@ __all__: list[str] = [
     "keywords",
     "leaves",
     "linear",
+    "log_probabilities",
     "log_softmax",
+    "losses",
     "map_leaves",
     "matched",
     "mean_age",
@@ -137,6 +143,8 @@ __all__: list[str] = [
     "memory_owner",
     "memory_span",
     "narrow",
+    "network_grad",
+    "network_scores",
     "normalized_decay",
     "numba_missing",
     "of",
@@ -146,6 +154,7 @@ __all__: list[str] = [
     "piecewise",
     "plan_of",
     "program_of",
+    "progress",
     "rebuild",
     "refuse_capture",
     "replay",
@@ -156,11 +165,14 @@ __all__: list[str] = [
     "settings_of",
     "slots_of",
     "symbolic",
+    "three_splits",
     "to",
     "trace",
+    "train",
     "unknown_keyword",
     "validated",
     "vector_of",
+    "verdict",
     "warm_restarts",
     "warmed_up",
     "widen",
@@ -213,6 +225,7 @@ _HOME: dict[str, str] = {
     "MomentumRMSProp": "rmsprop",
     "Nadam": "nadam",
     "Nesterov": "momentum",
+    "Networks": "sweeps",
     "OPTIONS": "kernels",
     "Optimizer": "optimizer",
     "PARALLEL": "executors",
@@ -228,6 +241,7 @@ _HOME: dict[str, str] = {
     "Saddle": "problems",
     "Schedule": "optimizer",
     "Selector": "wrappers",
+    "Setting": "sweeps",
     "SkipStep": "optimizer",
     "SparseFeatures": "problems",
     "State": "optimizer",
@@ -275,6 +289,7 @@ _HOME: dict[str, str] = {
     "ema_weights": "moments",
     "equal": "checks",
     "equation": "dialects",
+    "errors": "sweeps",
     "explain": "executors",
     "figure": "figures",
     "gain": "moments",
@@ -284,6 +299,7 @@ _HOME: dict[str, str] = {
     "half_life": "moments",
     "host": "dialects",
     "in_parts": "executors",
+    "interval": "sweeps",
     "inverse_root": "schedules",
     "javascript": "dialects",
     "joined": "schedules",
@@ -291,7 +307,9 @@ _HOME: dict[str, str] = {
     "keywords": "optimizer",
     "leaves": "trees",
     "linear": "schedules",
+    "log_probabilities": "sweeps",
     "log_softmax": "problems",
+    "losses": "sweeps",
     "map_leaves": "trees",
     "matched": "trees",
     "mean_age": "moments",
@@ -299,6 +317,8 @@ _HOME: dict[str, str] = {
     "memory_owner": "optimizer",
     "memory_span": "optimizer",
     "narrow": "optimizer",
+    "network_grad": "sweeps",
+    "network_scores": "sweeps",
     "normalized_decay": "schedules",
     "numba_missing": "executors",
     "of": "backends",
@@ -308,6 +328,7 @@ _HOME: dict[str, str] = {
     "piecewise": "schedules",
     "plan_of": "executors",
     "program_of": "tracing",
+    "progress": "sweeps",
     "rebuild": "trees",
     "refuse_capture": "kernels",
     "replay": "executors",
@@ -318,11 +339,14 @@ _HOME: dict[str, str] = {
     "settings_of": "wrappers",
     "slots_of": "optimizer",
     "symbolic": "dialects",
+    "three_splits": "sweeps",
     "to": "backends",
     "trace": "problems",
+    "train": "sweeps",
     "unknown_keyword": "optimizer",
     "validated": "optimizer",
     "vector_of": "packing",
+    "verdict": "sweeps",
     "warm_restarts": "schedules",
     "warmed_up": "schedules",
     "widen": "optimizer",
@@ -355,6 +379,7 @@ _MODULES: list[str] = [
     "roofline",
     "schedules",
     "sgd",
+    "sweeps",
     "tracing",
     "trees",
     "wrappers",
@@ -384,6 +409,7 @@ if TYPE_CHECKING:
     from adam_tutorial import roofline as roofline
     from adam_tutorial import schedules as schedules
     from adam_tutorial import sgd as sgd
+    from adam_tutorial import sweeps as sweeps
     from adam_tutorial import torch_adapter as torch_adapter
     from adam_tutorial import tracing as tracing
     from adam_tutorial import trees as trees
@@ -518,6 +544,18 @@ if TYPE_CHECKING:
     from adam_tutorial.schedules import warmed_up as warmed_up
     from adam_tutorial.schedules import with_restarts as with_restarts
     from adam_tutorial.sgd import SGD as SGD
+    from adam_tutorial.sweeps import Networks as Networks
+    from adam_tutorial.sweeps import Setting as Setting
+    from adam_tutorial.sweeps import errors as errors
+    from adam_tutorial.sweeps import interval as interval
+    from adam_tutorial.sweeps import log_probabilities as log_probabilities
+    from adam_tutorial.sweeps import losses as losses
+    from adam_tutorial.sweeps import network_grad as network_grad
+    from adam_tutorial.sweeps import network_scores as network_scores
+    from adam_tutorial.sweeps import progress as progress
+    from adam_tutorial.sweeps import three_splits as three_splits
+    from adam_tutorial.sweeps import train as train
+    from adam_tutorial.sweeps import verdict as verdict
     from adam_tutorial.torch_adapter import TorchOptimizer as TorchOptimizer
     from adam_tutorial.torch_adapter import array_view as array_view
     from adam_tutorial.tracing import ARITHMETIC as ARITHMETIC
