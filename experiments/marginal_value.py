@@ -43,7 +43,7 @@ def grid(middle: float, config: Config) -> np.ndarray:
 def tuned(
     method: Optimizer, rates: np.ndarray, noise: float, config: Config
 ) -> tuple[float, list[float]]:
-    """The rate with the smallest mean validation error after the last step, and all of them."""
+    """The learning rate with the smallest mean validation error after the last step, and all of them."""
     data, validation, _ = three_splits(noise)
     seeds = tuple(range(config.tuning_seeds)) * len(rates)
     runs = Networks(data, seeds, config.hidden, config.batch)
@@ -54,21 +54,13 @@ def tuned(
 
 
 def reported(method: Optimizer, rate: float, noise: float, config: Config) -> dict[str, Any]:
+    """How many of the 360 test digits each of the other seeds gets wrong at this learning rate."""
     data, _, test = three_splits(noise)
     seeds = tuple(range(100, 100 + config.seeds))
     runs = Networks(data, seeds, config.hidden, config.batch)
-    watch = lambda params: (losses(params, data), errors(params, test))  # noqa: E731
-    params, seen = train(
-        method, runs, config.steps, {"lr": np.full(len(seeds), rate)}, watch, config.steps // 25
-    )
-    train_loss, test_error = (np.array(column) for column in zip(*seen, strict=True))
-    return {
-        "train loss": losses(params, data),
-        "test error": errors(params, test),
-        "test loss": losses(params, test),
-        "train loss by step": train_loss.mean(axis=1),
-        "test error by step": test_error.mean(axis=1),
-    }
+    params, _ = train(method, runs, config.steps, {"lr": np.full(len(seeds), rate)})
+    wrong = np.round(errors(params, test) * len(test.pixels)).astype(int)
+    return {"wrong": wrong, "train loss": losses(params, data).mean()}
 
 
 def experiment(config: Config) -> dict[str, Any]:
@@ -78,7 +70,7 @@ def experiment(config: Config) -> dict[str, Any]:
         for name, (method, middle) in METHODS.items():
             rates = grid(middle, config)
             best, validation = tuned(method, rates, noise, config)
-            found[name] = {"rates": rates, "validation error": validation, "lr": best}
+            found[name] = {"validation": np.round(validation, 3), "lr": best}
             found[name] |= reported(method, best, noise, config)
     return results
 

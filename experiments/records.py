@@ -8,12 +8,12 @@ import argparse
 import json
 import os
 import platform
+import textwrap
 import time
 from dataclasses import asdict
 from datetime import date
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from pprint import pformat
 from typing import Any
 
 import numpy as np
@@ -62,10 +62,20 @@ def record(name: str, config: Any, results: dict[str, Any], seconds: float, to: 
     (to / f"{name}.json").write_text(text + "\n", "utf-8")
 
 
+def written(value: Any, indent: int = 0) -> str:
+    """A value as Python source: a dict has a line for each of its names, a list fills its lines."""
+    pad = " " * (indent + 4)
+    if isinstance(value, dict):
+        lines = (f"{pad}{name!r}: {written(each, indent + 4)},\n" for name, each in value.items())
+        return "{\n" + "".join(lines) + " " * indent + "}"
+    return textwrap.fill(repr(value), 96, initial_indent="", subsequent_indent=pad + "  ")
+
+
 def literal(name: str) -> str:
-    """The results as a Python literal, for the cell of the chapter that shows them."""
+    """The cell with the recorded results, for the chapter that shows them."""
     results = json.loads((RESULTS / f"{name}.json").read_text("utf-8"))["results"]
-    return f"{name} = " + pformat(results, width=96, compact=True, sort_dicts=False)
+    head = f"# fmt: off\n{name} = {{  # experiments/results/{name}.json\n"
+    return head + written(results).removeprefix("{\n").replace("'", '"')
 
 
 def run(name: str, configs: dict[str, Any], experiment: Any, description: str) -> None:
@@ -76,7 +86,7 @@ def run(name: str, configs: dict[str, Any], experiment: Any, description: str) -
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--scale", choices=list(configs), default="small")
     parser.add_argument("--record", nargs="?", type=Path, const=RESULTS, help="keep the results")
-    parser.add_argument("--literal", action="store_true", help="print the kept results, as Python")
+    parser.add_argument("--literal", action="store_true", help="print the kept results as a cell")
     chosen = parser.parse_args()
     if chosen.literal:
         print(literal(name))
