@@ -103,6 +103,7 @@ __all__: list[str] = [
     "cross_entropy",
     "cross_entropy_grad",
     "cuda",
+    "cycle_decay",
     "default",
     "describe",
     "digits",
@@ -145,7 +146,6 @@ __all__: list[str] = [
     "narrow",
     "network_grad",
     "network_scores",
-    "normalized_decay",
     "numba_missing",
     "of",
     "pack",
@@ -277,6 +277,7 @@ _HOME: dict[str, str] = {
     "cross_entropy": "problems",
     "cross_entropy_grad": "problems",
     "cuda": "dialects",
+    "cycle_decay": "schedules",
     "default": "backends",
     "describe": "backends",
     "digits": "problems",
@@ -319,7 +320,6 @@ _HOME: dict[str, str] = {
     "narrow": "optimizer",
     "network_grad": "sweeps",
     "network_scores": "sweeps",
-    "normalized_decay": "schedules",
     "numba_missing": "executors",
     "of": "backends",
     "pack": "packing",
@@ -534,10 +534,10 @@ if TYPE_CHECKING:
     from adam_tutorial.roofline import measured as measured
     from adam_tutorial.schedules import constant as constant
     from adam_tutorial.schedules import cosine as cosine
+    from adam_tutorial.schedules import cycle_decay as cycle_decay
     from adam_tutorial.schedules import inverse_root as inverse_root
     from adam_tutorial.schedules import joined as joined
     from adam_tutorial.schedules import linear as linear
-    from adam_tutorial.schedules import normalized_decay as normalized_decay
     from adam_tutorial.schedules import piecewise as piecewise
     from adam_tutorial.schedules import scaled as scaled
     from adam_tutorial.schedules import warm_restarts as warm_restarts

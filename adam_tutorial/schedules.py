@@ -118,25 +118,6 @@ class linear(_OfStep):
         return (1 - share) * self.start + share * self.end
 
 
-# %% chapters/warm_restarts.ipynb#schedules-inverse-root
-@dataclass(frozen=True)
-class inverse_root(_OfStep):
-    """peak min(t / warmup, sqrt(warmup / t)): a linear rise, then the inverse root of the step.
-
-    With warmup = 1 it is peak / sqrt(t), the rate of the regret bounds. The Transformer's
-    d**-0.5 min(t**-0.5, t warmup**-1.5) has peak = (d warmup)**-0.5 [Vaswani et al. 2017].
-    """
-
-    peak: float  # the largest value, at step warmup
-    warmup: int = 1
-
-    def __post_init__(self) -> None:
-        self._keep(peak=_amount("peak", self.peak), warmup=_count("warmup", self.warmup))
-
-    def value(self, t: int) -> float:
-        return self.peak * min(t / self.warmup, sqrt(self.warmup / t))
-
-
 # %% chapters/warm_restarts.ipynb#schedules-cosine
 def _cosine(eta_min: float, eta_max: float, T_cur: int, T: int) -> float:
     return eta_min + (eta_max - eta_min) * (1 + cos(pi * T_cur / T)) / 2
@@ -205,6 +186,25 @@ def _logarithm(n: int, base: int) -> int:
     return i
 
 
+# %% chapters/warm_restarts.ipynb#schedules-inverse-root
+@dataclass(frozen=True)
+class inverse_root(_OfStep):
+    """peak min(t / warmup, sqrt(warmup / t)): a linear rise, then the inverse root of the step.
+
+    With warmup = 1 it is peak / sqrt(t), the rate of the regret bounds. The Transformer's
+    d**-0.5 min(t**-0.5, t warmup**-1.5) has peak = (d warmup)**-0.5 [Vaswani et al. 2017].
+    """
+
+    peak: float  # the largest value, at step warmup
+    warmup: int = 1
+
+    def __post_init__(self) -> None:
+        self._keep(peak=_amount("peak", self.peak), warmup=_count("warmup", self.warmup))
+
+    def value(self, t: int) -> float:
+        return self.peak * min(t / self.warmup, sqrt(self.warmup / t))
+
+
 # %% chapters/warm_restarts.ipynb#schedules-combined
 @dataclass(frozen=True)
 class piecewise(_OfStep):
@@ -271,7 +271,7 @@ class warmed_up(_OfStep):
 
 # %% chapters/warm_restarts.ipynb#schedules-decay
 @dataclass(frozen=True)
-class normalized_decay(_OfStep):
+class cycle_decay(_OfStep):
     """lambda_norm / sqrt(T_i), for all T_i steps of cycle i [Loshchilov & Hutter 2019, appendix].
 
     The paper's sqrt(b / (B T_i)) has batches of b, B examples and T_i in epochs: B T_i / b steps.
@@ -299,5 +299,5 @@ def with_restarts(
     ValueError for a method that lacks `eta` or `weight_decay`.
     """
     eta = warm_restarts(1.0, T_0, T_mult)
-    decay = normalized_decay(lambda_norm, eta)
+    decay = cycle_decay(lambda_norm, eta)
     return with_settings(method, {"eta": eta, "weight_decay": decay})

@@ -19,10 +19,10 @@ from adam_tutorial import L2, SGD, Adam, Groups, Optimizer, Schedule
 from adam_tutorial.schedules import (
     constant,
     cosine,
+    cycle_decay,
     inverse_root,
     joined,
     linear,
-    normalized_decay,
     piecewise,
     scaled,
     warm_restarts,
@@ -41,7 +41,7 @@ EVERY: list[Any] = [
     joined((linear(0, 0.5, 4), cosine(0.5, 9), 0.01), (4, 13)),
     scaled(cosine(1, 10), 0.3),
     warmed_up(inverse_root(0.3), 5),
-    normalized_decay(0.05, warm_restarts(1, 4, 3)),
+    cycle_decay(0.05, warm_restarts(1, 4, 3)),
 ]
 every = pytest.mark.parametrize("schedule", EVERY, ids=lambda s: type(s).__name__)
 
@@ -250,7 +250,7 @@ def test_the_decay_of_a_cycle_is_over_the_root_of_its_length() -> None:
     """The paper's lambda_norm sqrt(b / (B T_i)): b = 128, B = 50_000, T_i = 100, 200, 400 epochs."""
     per_epoch = Fraction(50_000, 128)
     T_0 = int(100 * per_epoch)  # 39062.5 steps, rounded down
-    decay = normalized_decay(0.05, warm_restarts(1, T_0, 2))
+    decay = cycle_decay(0.05, warm_restarts(1, T_0, 2))
     for T_i, t in ((100, 1), (100, T_0), (200, T_0 + 1), (200, 3 * T_0), (400, 3 * T_0 + 1)):
         assert decay(t) == pytest.approx(0.05 * math.sqrt(128 / (50_000 * T_i)), rel=1e-4)
     assert decay(1) == pytest.approx(2.5298e-4, rel=1e-4)
@@ -272,9 +272,9 @@ class Decayed(Optimizer):
 
 def test_restarts_of_a_method_keep_its_other_settings() -> None:
     made, eta = with_restarts(Decayed(lr=0.3), 50, 2, 0.1), warm_restarts(1, 50, 2)
-    assert made == Decayed(0.3, normalized_decay(0.1, eta), eta)
+    assert made == Decayed(0.3, cycle_decay(0.1, eta), eta)
     assert with_restarts(Decayed(), 50) == Decayed(
-        eta=warm_restarts(1, 50, 1), weight_decay=normalized_decay(0.05, warm_restarts(1, 50))
+        eta=warm_restarts(1, 50, 1), weight_decay=cycle_decay(0.05, warm_restarts(1, 50))
     )
     theta, state = np.ones(1), made.init(np.ones(1))
     expected = 1.0
@@ -326,8 +326,8 @@ def test_restarts_need_a_method_with_a_multiplier() -> None:
         (lambda: joined((1, -1), (4,)), ValueError, "number must be finite and not negative"),
         (lambda: scaled(1, -1), ValueError, "factor must be finite and not negative"),
         (lambda: warmed_up(1, 0), ValueError, "steps must be at least 1"),
-        (lambda: normalized_decay(-1, warm_restarts(1, 5)), ValueError, "lambda_norm must be"),
-        (lambda: normalized_decay(1, cosine(1, 5)), TypeError, "cycles must be warm_restarts"),
+        (lambda: cycle_decay(-1, warm_restarts(1, 5)), ValueError, "lambda_norm must be"),
+        (lambda: cycle_decay(1, cosine(1, 5)), TypeError, "cycles must be warm_restarts"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_meant_is_refused(make: Any, error: Any, words: str) -> None:
