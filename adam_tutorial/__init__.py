@@ -18,6 +18,7 @@ __all__: list[str] = [
     "Adagrad",
     "Adam",
     "AdamHat",
+    "AdamW",
     "Array",
     "AsWritten",
     "COMPARISONS",
@@ -27,6 +28,7 @@ __all__: list[str] = [
     "CheckFailed",
     "Clipped",
     "CpuLeaf",
+    "Decoupled",
     "Dialect",
     "Digits",
     "DriftingTarget",
@@ -57,6 +59,7 @@ __all__: list[str] = [
     "OPTIONS",
     "Optimizer",
     "PARALLEL",
+    "PaperAdamW",
     "Plan",
     "Plans",
     "Program",
@@ -65,6 +68,7 @@ __all__: list[str] = [
     "Recorder",
     "Rosenbrock",
     "SGD",
+    "SGDW",
     "SLICE",
     "Saddle",
     "Schedule",
@@ -146,6 +150,7 @@ __all__: list[str] = [
     "narrow",
     "network_grad",
     "network_scores",
+    "normalised_decay",
     "numba_missing",
     "of",
     "pack",
@@ -190,6 +195,7 @@ _HOME: dict[str, str] = {
     "Adagrad": "adagrad",
     "Adam": "adam",
     "AdamHat": "adam",
+    "AdamW": "adamw",
     "Array": "trees",
     "AsWritten": "executors",
     "COMPARISONS": "tracing",
@@ -199,6 +205,7 @@ _HOME: dict[str, str] = {
     "CheckFailed": "checks",
     "Clipped": "wrappers",
     "CpuLeaf": "executors",
+    "Decoupled": "adamw",
     "Dialect": "dialects",
     "Digits": "problems",
     "DriftingTarget": "problems",
@@ -229,6 +236,7 @@ _HOME: dict[str, str] = {
     "OPTIONS": "kernels",
     "Optimizer": "optimizer",
     "PARALLEL": "executors",
+    "PaperAdamW": "adamw",
     "Plan": "executors",
     "Plans": "executors",
     "Program": "tracing",
@@ -237,6 +245,7 @@ _HOME: dict[str, str] = {
     "Recorder": "tracing",
     "Rosenbrock": "problems",
     "SGD": "sgd",
+    "SGDW": "adamw",
     "SLICE": "executors",
     "Saddle": "problems",
     "Schedule": "optimizer",
@@ -320,6 +329,7 @@ _HOME: dict[str, str] = {
     "narrow": "optimizer",
     "network_grad": "sweeps",
     "network_scores": "sweeps",
+    "normalised_decay": "adamw",
     "numba_missing": "executors",
     "of": "backends",
     "pack": "packing",
@@ -360,6 +370,7 @@ _MODULES: list[str] = [
     "adagrad",
     "adam",
     "adamax",
+    "adamw",
     "backends",
     "bias_correction",
     "checks",
@@ -390,6 +401,7 @@ if TYPE_CHECKING:
     from adam_tutorial import adagrad as adagrad
     from adam_tutorial import adam as adam
     from adam_tutorial import adamax as adamax
+    from adam_tutorial import adamw as adamw
     from adam_tutorial import backends as backends
     from adam_tutorial import bias_correction as bias_correction
     from adam_tutorial import checks as checks
@@ -418,6 +430,11 @@ if TYPE_CHECKING:
     from adam_tutorial.adam import Adam as Adam
     from adam_tutorial.adam import AdamHat as AdamHat
     from adam_tutorial.adamax import AdaMax as AdaMax
+    from adam_tutorial.adamw import SGDW as SGDW
+    from adam_tutorial.adamw import AdamW as AdamW
+    from adam_tutorial.adamw import Decoupled as Decoupled
+    from adam_tutorial.adamw import PaperAdamW as PaperAdamW
+    from adam_tutorial.adamw import normalised_decay as normalised_decay
     from adam_tutorial.backends import asarray as asarray
     from adam_tutorial.backends import available as available
     from adam_tutorial.backends import default as default

@@ -363,7 +363,7 @@ class Equation(str):
 
 _LETTERS = {
     "theta": r"\theta", "lr": r"\alpha", "beta1": r"\beta_1", "beta2": r"\beta_2", "rho": r"\rho",
-    "eps": r"\epsilon", "momentum": r"\beta", "weight_decay": r"\lambda", "mu": r"\mu",
+    "eps": r"\epsilon", "momentum": r"\beta", "weight_decay": r"\lambda", "eta": r"\eta", "mu": r"\mu",
 }  # fmt: skip
 _ACCENTS = {"hat": r"\hat", "bar": r"\bar", "tilde": r"\tilde"}
 _LATEX = Dialect(

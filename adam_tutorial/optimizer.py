@@ -66,7 +66,7 @@ class SkipStep(Exception):
 
 # %% chapters/descent.ipynb#optimizer-hyper
 _FRACTIONS = {"momentum", "rho", "beta1", "beta2", "dampening"}  # shares, in [0, 1)
-_AMOUNTS = {"lr", "eps", "weight_decay", "max_norm", "initial", "momentum_decay"}  # finite, >= 0
+_AMOUNTS = {"lr", "eta", "eps", "weight_decay", "max_norm", "initial", "momentum_decay"}  # >= 0
 
 
 def validated(name: str, value: Any, where: str = "") -> float:

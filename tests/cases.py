@@ -15,13 +15,16 @@ import numpy as np
 from adam_tutorial import (
     L2,
     SGD,
+    SGDW,
     Adadelta,
     Adagrad,
     Adam,
     AdaMax,
     AdamHat,
+    AdamW,
     CenteredRMSProp,
     Clipped,
+    Decoupled,
     Groups,
     Guarded,
     MasterWeights,
@@ -31,6 +34,7 @@ from adam_tutorial import (
     Nadam,
     Nesterov,
     Optimizer,
+    PaperAdamW,
     RMSProp,
     UnbiasedNadam,
     dozat_schedule,
@@ -90,6 +94,7 @@ class Case:
     golden: tuple[str, ...] = ()  # trajectories in tests/golden equal to it
     across: bool = False  # looks at all gradients, so what happens to one concerns the others
     pulls: bool = False  # moves parameters whose gradient is 0
+    shrink: Callable[[Any, int], float] = lambda optimizer, t: 0.0  # the share of theta taken away
     ulps: int = 0  # how far a GPU may be from NumPy: 0 for a rule of + - * / sqrt alone
 
     def __str__(self) -> str:
@@ -140,6 +145,20 @@ def mean_ahead(optimizer: Any, state: Any, g: Array) -> Array:
 def unbiased_mean_ahead(optimizer: Any, state: Any, g: Array) -> Array:
     ahead = 1 - state.mu_product * state.mu_next
     return (state.mu_next * state.m + (1 - state.mu_next) * g) / ahead
+
+
+def shrink_by_lr(optimizer: Any, t: int) -> float:
+    now = optimizer.hyper(t)
+    return float(now["lr"] * now["weight_decay"])
+
+
+def shrink_by_eta(optimizer: Any, t: int) -> float:
+    now = optimizer.hyper(t)
+    return float(now["eta"] * now["weight_decay"])
+
+
+def velocity_of_eta(optimizer: Any, state: Any, g: Array) -> Array:
+    return velocity(optimizer, state, g) / optimizer.hyper(state.t)["eta"]
 
 
 def mean_inside(wrapper: Any, state: Any, g: Array) -> Array:
@@ -267,6 +286,40 @@ CASES = (
         torch=torch_optim("Adam", lr=0.003, betas=(0.8, 0.98), eps=1e-6, weight_decay=5e-4),
         golden=("optax-l2",),
         pulls=True,
+    ),
+    Case(
+        "AdamW",
+        partial(AdamW, lr=0.003, beta1=0.8, beta2=0.98, eps=1e-6, weight_decay=0.2),
+        corrected_mean,
+        torch=torch_optim("AdamW", lr=0.003, betas=(0.8, 0.98), eps=1e-6, weight_decay=0.2),
+        golden=("optax-adamw",),
+        pulls=True,
+        shrink=shrink_by_lr,
+    ),
+    Case(
+        "PaperAdamW",  # torch gets what is multiplied by its lr
+        partial(PaperAdamW, lr=0.006, beta1=0.8, beta2=0.98, eps=1e-6, weight_decay=0.0012, eta=0.5),
+        corrected_mean,
+        torch=torch_optim("AdamW", lr=0.003, betas=(0.8, 0.98), eps=1e-6, weight_decay=0.2),
+        golden=("optax-paper-adamw",),
+        pulls=True,
+        shrink=shrink_by_eta,
+    ),
+    Case(
+        "SGDW",
+        partial(SGDW, lr=0.1, momentum=0.8, weight_decay=0.002, eta=0.5),
+        velocity_of_eta,
+        golden=("optax-sgdw", "keras-sgdw"),
+        pulls=True,
+        shrink=shrink_by_eta,
+    ),
+    Case(
+        "Decoupled",  # AdamW of Keras
+        around(partial(Decoupled, weight_decay=0.2), AdamHat(0.003, 0.8, 0.98, 1e-6)),
+        mean_inside,
+        golden=("keras-adamw",),
+        pulls=True,
+        shrink=shrink_by_lr,
     ),
     Case(
         "Maximize",

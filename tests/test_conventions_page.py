@@ -384,8 +384,8 @@ def with_decay(column: Column) -> Any:
         make = getattr(torch.optim, column.constructor)
         steps = torch_run(lambda p: make(p, lr=1e-3, weight_decay=0.1), "random")
         return steps[np.array(RECORDED) - 1]
-    name = {"Adam": "adam-decayed", "AdamW": "adamw", "adamw": "adamw"}[column.constructor]
-    return golden(f"conventions/{column.library}-{name}", "random")
+    name = {"Adam": "conventions/keras-adam-decayed", "AdamW": "keras-adamw", "adamw": "optax-adamw"}
+    return golden(name[column.constructor], "random")
 
 
 @pytest.mark.parametrize("column", DECAY, ids=str)

@@ -99,6 +99,24 @@ OPTAX: dict[str, tuple[Callable[..., Any], Hyper]] = {
         ),
         {"lr": 1e-3, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8, "weight_decay": 0.1},
     ),
+    "adamw": (
+        lambda lr, beta1, beta2, eps, weight_decay: optax.adamw(
+            lr, beta1, beta2, eps, weight_decay=weight_decay
+        ),
+        {"lr": 1e-3, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8, "weight_decay": 0.1},
+    ),
+    "paper-adamw": (  # the paper's decay is not multiplied by lr
+        lambda lr, beta1, beta2, eps, weight_decay, eta: optax.adamw(
+            eta * lr, beta1, beta2, eps, weight_decay=weight_decay / lr
+        ),
+        {"lr": 2e-3, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8, "weight_decay": 2e-4, "eta": 0.5},
+    ),
+    "sgdw": (  # decayed after the momentum, so that the decay does not enter it
+        lambda lr, momentum, weight_decay, eta: optax.chain(
+            optax.sgd(eta * lr, momentum), optax.add_decayed_weights(-eta * weight_decay)
+        ),
+        {"lr": 0.02, "momentum": 0.9, "weight_decay": 2e-3, "eta": 0.5},
+    ),
 }
 KERAS: dict[str, tuple[Callable[..., Any], Hyper]] = {
     "sgd": (lambda lr: keras.optimizers.SGD(lr, momentum=0.0), {"lr": 0.01}),
@@ -142,6 +160,18 @@ KERAS: dict[str, tuple[Callable[..., Any], Hyper]] = {
         lambda lr, beta1, beta2, eps, momentum_decay: keras.optimizers.Nadam(lr, beta1, beta2, eps),
         {"lr": 1e-3, "beta1": 0.9, "beta2": 0.999, "eps": 1e-7, "momentum_decay": 1.0},
     ),
+    "adamw": (
+        lambda lr, beta1, beta2, eps, weight_decay: keras.optimizers.AdamW(
+            lr, weight_decay, beta1, beta2, eps
+        ),
+        {"lr": 1e-3, "beta1": 0.9, "beta2": 0.999, "eps": 1e-7, "weight_decay": 0.1},
+    ),
+    "sgdw": (  # Keras multiplies the decay by its rate, eta * lr
+        lambda lr, momentum, weight_decay, eta: keras.optimizers.SGD(
+            eta * lr, momentum, weight_decay=weight_decay / lr
+        ),
+        {"lr": 0.02, "momentum": 0.9, "weight_decay": 2e-3, "eta": 0.5},
+    ),
     "clipped": (
         lambda lr, max_norm: keras.optimizers.SGD(lr, global_clipnorm=max_norm),
         {"lr": 0.01, "max_norm": 2.0},
@@ -180,7 +210,6 @@ OPTAX_CONVENTIONS = {
     )
     for name in BUFFERED
 } | {
-    "adamw": (lambda lr, weight_decay: optax.adamw(lr, weight_decay=weight_decay), ADAM),
     "adadelta-bare": (optax.adadelta, {}),  # without a learning rate
 }
 DECAYED = ("SGD", "Adagrad", "RMSprop", "Adadelta", "Adamax", "Nadam")  # Adam has its own row
@@ -191,7 +220,6 @@ KERAS_CONVENTIONS = (
             lambda lr, weight_decay: keras.optimizers.Adam(lr, weight_decay=weight_decay),
             ADAM,
         ),
-        "adamw": (lambda lr, weight_decay: keras.optimizers.AdamW(lr, weight_decay), ADAM),
         "clipped-apart": (
             lambda lr, max_norm: keras.optimizers.SGD(lr, clipnorm=max_norm),
             KERAS["clipped"][1],
