@@ -15,7 +15,7 @@ import pytest
 import torch
 from torch.optim import lr_scheduler as theirs
 
-from adam_tutorial import L2, SGD, Adam, Groups, Optimizer, Schedule
+from adam_tutorial import L2, SGD, Adam, Groups, Optimizer, PaperAdamW, Schedule
 from adam_tutorial.schedules import (
     constant,
     cosine,
@@ -283,6 +283,13 @@ def test_restarts_of_a_method_keep_its_other_settings() -> None:
         expected -= multiplier * (0.3 * math.sin(t) + 0.1 / math.sqrt(length) * expected)
         made.step(theta, np.array([math.sin(t)]), state)
     assert theta[0] == pytest.approx(expected, rel=1e-13)
+
+
+def test_adamwr_is_adamw_with_two_schedules() -> None:
+    eta = warm_restarts(1, 100, 2)
+    made = with_restarts(PaperAdamW(0.01), 100, 2, 0.03)
+    assert made == PaperAdamW(0.01, eta=eta, weight_decay=cycle_decay(0.03, eta))
+    assert made.hyper(101) == {**PaperAdamW(0.01).hyper(101), "weight_decay": 0.03 / 200**0.5}
 
 
 def test_restarts_need_a_method_with_a_multiplier() -> None:
