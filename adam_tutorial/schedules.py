@@ -293,7 +293,7 @@ class cycle_decay(_OfStep):
 def with_restarts(
     method: Optimizer, T_0: int, T_mult: int = 1, lambda_norm: float = 0.05
 ) -> Optimizer:
-    """The method with cosine restarts as its eta, and its decay normalized for each cycle.
+    """The method with cosine restarts as its eta, and its decay normalised for each cycle.
 
     `with_restarts(PaperAdamW(lr), T_0, T_mult)` is AdamWR [Loshchilov & Hutter 2019]. Raises
     ValueError for a method that lacks `eta` or `weight_decay`.
