@@ -101,11 +101,14 @@ __all__: list[str] = [
     "compiled",
     "composed",
     "compute_dtype",
+    "constant",
     "constants_of",
     "corrected_ema",
+    "cosine",
     "cross_entropy",
     "cross_entropy_grad",
     "cuda",
+    "cycle_decay",
     "default",
     "describe",
     "digits",
@@ -129,10 +132,13 @@ __all__: list[str] = [
     "host",
     "in_parts",
     "interval",
+    "inverse_root",
     "javascript",
+    "joined",
     "kernel_source",
     "keywords",
     "leaves",
+    "linear",
     "log_probabilities",
     "load",
     "log_softmax",
@@ -152,6 +158,7 @@ __all__: list[str] = [
     "pack",
     "packed_alike",
     "paths",
+    "piecewise",
     "plan_of",
     "program_of",
     "progress",
@@ -161,6 +168,7 @@ __all__: list[str] = [
     "same_bits",
     "save",
     "scalar_python",
+    "scaled",
     "set_threads",
     "settings_of",
     "slots_of",
@@ -173,8 +181,11 @@ __all__: list[str] = [
     "validated",
     "vector_of",
     "verdict",
+    "warm_restarts",
+    "warmed_up",
     "widen",
     "with_buffers",
+    "with_restarts",
     "with_settings",
     "within",
     "z_score",
@@ -272,11 +283,14 @@ _HOME: dict[str, str] = {
     "compiled": "executors",
     "composed": "wrappers",
     "compute_dtype": "optimizer",
+    "constant": "schedules",
     "constants_of": "dialects",
     "corrected_ema": "bias_correction",
+    "cosine": "schedules",
     "cross_entropy": "problems",
     "cross_entropy_grad": "problems",
     "cuda": "dialects",
+    "cycle_decay": "schedules",
     "default": "backends",
     "describe": "backends",
     "digits": "problems",
@@ -300,10 +314,13 @@ _HOME: dict[str, str] = {
     "host": "dialects",
     "in_parts": "executors",
     "interval": "sweeps",
+    "inverse_root": "schedules",
     "javascript": "dialects",
+    "joined": "schedules",
     "kernel_source": "kernels",
     "keywords": "optimizer",
     "leaves": "trees",
+    "linear": "schedules",
     "log_probabilities": "sweeps",
     "load": "checkpoints",
     "log_softmax": "problems",
@@ -323,6 +340,7 @@ _HOME: dict[str, str] = {
     "pack": "packing",
     "packed_alike": "executors",
     "paths": "trees",
+    "piecewise": "schedules",
     "plan_of": "executors",
     "program_of": "tracing",
     "progress": "sweeps",
@@ -332,6 +350,7 @@ _HOME: dict[str, str] = {
     "same_bits": "checks",
     "save": "checkpoints",
     "scalar_python": "dialects",
+    "scaled": "schedules",
     "set_threads": "executors",
     "settings_of": "wrappers",
     "slots_of": "optimizer",
@@ -344,8 +363,11 @@ _HOME: dict[str, str] = {
     "validated": "optimizer",
     "vector_of": "packing",
     "verdict": "sweeps",
+    "warm_restarts": "schedules",
+    "warmed_up": "schedules",
     "widen": "optimizer",
     "with_buffers": "dialects",
+    "with_restarts": "schedules",
     "with_settings": "wrappers",
     "within": "checks",
     "z_score": "checks",
@@ -373,6 +395,7 @@ _MODULES: list[str] = [
     "problems",
     "rmsprop",
     "roofline",
+    "schedules",
     "sgd",
     "sweeps",
     "tracing",
@@ -404,6 +427,7 @@ if TYPE_CHECKING:
     from adam_tutorial import problems as problems
     from adam_tutorial import rmsprop as rmsprop
     from adam_tutorial import roofline as roofline
+    from adam_tutorial import schedules as schedules
     from adam_tutorial import sgd as sgd
     from adam_tutorial import sweeps as sweeps
     from adam_tutorial import torch_adapter as torch_adapter
@@ -536,6 +560,17 @@ if TYPE_CHECKING:
     from adam_tutorial.rmsprop import RMSProp as RMSProp
     from adam_tutorial.roofline import bytes_per_parameter as bytes_per_parameter
     from adam_tutorial.roofline import measured as measured
+    from adam_tutorial.schedules import constant as constant
+    from adam_tutorial.schedules import cosine as cosine
+    from adam_tutorial.schedules import cycle_decay as cycle_decay
+    from adam_tutorial.schedules import inverse_root as inverse_root
+    from adam_tutorial.schedules import joined as joined
+    from adam_tutorial.schedules import linear as linear
+    from adam_tutorial.schedules import piecewise as piecewise
+    from adam_tutorial.schedules import scaled as scaled
+    from adam_tutorial.schedules import warm_restarts as warm_restarts
+    from adam_tutorial.schedules import warmed_up as warmed_up
+    from adam_tutorial.schedules import with_restarts as with_restarts
     from adam_tutorial.sgd import SGD as SGD
     from adam_tutorial.sweeps import Networks as Networks
     from adam_tutorial.sweeps import Setting as Setting

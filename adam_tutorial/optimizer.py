@@ -523,7 +523,8 @@ def _updated(
     parts: Sequence[Any], columns: Sequence[list[Array]], t: int, scalars: dict[str, float]
 ) -> list[tuple[Array, ...]]:
     """For each leaf its new (theta, *slots), by the method of its part."""
-    values = {id(part): asked(part.rule, part.known(t, scalars)) for part in parts}
+    each = {id(part): part for part in parts}.values()  # a schedule is asked once, for all leaves
+    values = {id(part): asked(part.rule, part.known(t, scalars)) for part in each}
     leaves_of = zip(parts, *columns, strict=True)
     return [part.update_leaf(theta, g, row, values[id(part)]) for part, theta, g, *row in leaves_of]
 
