@@ -65,6 +65,7 @@ __all__: list[str] = [
     "Rosenbrock",
     "SGD",
     "SLICE",
+    "SWATS",
     "Saddle",
     "Schedule",
     "Selector",
@@ -121,6 +122,7 @@ __all__: list[str] = [
     "host",
     "in_parts",
     "javascript",
+    "judged",
     "kernel_source",
     "keywords",
     "leaves",
@@ -139,6 +141,7 @@ __all__: list[str] = [
     "paths",
     "plan_of",
     "program_of",
+    "projected_rate",
     "rebuild",
     "refuse_capture",
     "replay",
@@ -214,6 +217,7 @@ _HOME: dict[str, str] = {
     "Rosenbrock": "problems",
     "SGD": "sgd",
     "SLICE": "executors",
+    "SWATS": "swats",
     "Saddle": "problems",
     "Schedule": "optimizer",
     "Selector": "wrappers",
@@ -272,6 +276,7 @@ _HOME: dict[str, str] = {
     "host": "dialects",
     "in_parts": "executors",
     "javascript": "dialects",
+    "judged": "swats",
     "kernel_source": "kernels",
     "keywords": "optimizer",
     "leaves": "trees",
@@ -290,6 +295,7 @@ _HOME: dict[str, str] = {
     "paths": "trees",
     "plan_of": "executors",
     "program_of": "tracing",
+    "projected_rate": "swats",
     "rebuild": "trees",
     "refuse_capture": "kernels",
     "replay": "executors",
@@ -332,6 +338,7 @@ _MODULES: list[str] = [
     "rmsprop",
     "roofline",
     "sgd",
+    "swats",
     "tracing",
     "trees",
     "wrappers",
@@ -360,6 +367,7 @@ if TYPE_CHECKING:
     from adam_tutorial import rmsprop as rmsprop
     from adam_tutorial import roofline as roofline
     from adam_tutorial import sgd as sgd
+    from adam_tutorial import swats as swats
     from adam_tutorial import torch_adapter as torch_adapter
     from adam_tutorial import tracing as tracing
     from adam_tutorial import trees as trees
@@ -483,6 +491,9 @@ if TYPE_CHECKING:
     from adam_tutorial.roofline import bytes_per_parameter as bytes_per_parameter
     from adam_tutorial.roofline import measured as measured
     from adam_tutorial.sgd import SGD as SGD
+    from adam_tutorial.swats import SWATS as SWATS
+    from adam_tutorial.swats import judged as judged
+    from adam_tutorial.swats import projected_rate as projected_rate
     from adam_tutorial.torch_adapter import TorchOptimizer as TorchOptimizer
     from adam_tutorial.torch_adapter import array_view as array_view
     from adam_tutorial.tracing import ARITHMETIC as ARITHMETIC
