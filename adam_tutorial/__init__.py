@@ -53,6 +53,7 @@ __all__: list[str] = [
     "MomentumRMSProp",
     "Nadam",
     "Nesterov",
+    "Networks",
     "OPTIONS",
     "Optimizer",
     "PARALLEL",
@@ -69,6 +70,7 @@ __all__: list[str] = [
     "Saddle",
     "Schedule",
     "Selector",
+    "Setting",
     "SkipStep",
     "SparseFeatures",
     "State",
@@ -112,6 +114,7 @@ __all__: list[str] = [
     "ema_weights",
     "equal",
     "equation",
+    "errors",
     "explain",
     "figure",
     "gain",
@@ -121,12 +124,15 @@ __all__: list[str] = [
     "half_life",
     "host",
     "in_parts",
+    "interval",
     "javascript",
     "judged",
     "kernel_source",
     "keywords",
     "leaves",
+    "log_probabilities",
     "log_softmax",
+    "losses",
     "map_leaves",
     "matched",
     "mean_age",
@@ -134,6 +140,8 @@ __all__: list[str] = [
     "memory_owner",
     "memory_span",
     "narrow",
+    "network_grad",
+    "network_scores",
     "numba_missing",
     "of",
     "pack",
@@ -141,6 +149,7 @@ __all__: list[str] = [
     "paths",
     "plan_of",
     "program_of",
+    "progress",
     "projected_rate",
     "rebuild",
     "refuse_capture",
@@ -151,11 +160,14 @@ __all__: list[str] = [
     "settings_of",
     "slots_of",
     "symbolic",
+    "three_splits",
     "to",
     "trace",
+    "train",
     "unknown_keyword",
     "validated",
     "vector_of",
+    "verdict",
     "widen",
     "with_buffers",
     "with_settings",
@@ -205,6 +217,7 @@ _HOME: dict[str, str] = {
     "MomentumRMSProp": "rmsprop",
     "Nadam": "nadam",
     "Nesterov": "momentum",
+    "Networks": "sweeps",
     "OPTIONS": "kernels",
     "Optimizer": "optimizer",
     "PARALLEL": "executors",
@@ -221,6 +234,7 @@ _HOME: dict[str, str] = {
     "Saddle": "problems",
     "Schedule": "optimizer",
     "Selector": "wrappers",
+    "Setting": "sweeps",
     "SkipStep": "optimizer",
     "SparseFeatures": "problems",
     "State": "optimizer",
@@ -266,6 +280,7 @@ _HOME: dict[str, str] = {
     "ema_weights": "moments",
     "equal": "checks",
     "equation": "dialects",
+    "errors": "sweeps",
     "explain": "executors",
     "figure": "figures",
     "gain": "moments",
@@ -275,12 +290,15 @@ _HOME: dict[str, str] = {
     "half_life": "moments",
     "host": "dialects",
     "in_parts": "executors",
+    "interval": "sweeps",
     "javascript": "dialects",
     "judged": "swats",
     "kernel_source": "kernels",
     "keywords": "optimizer",
     "leaves": "trees",
+    "log_probabilities": "sweeps",
     "log_softmax": "problems",
+    "losses": "sweeps",
     "map_leaves": "trees",
     "matched": "trees",
     "mean_age": "moments",
@@ -288,6 +306,8 @@ _HOME: dict[str, str] = {
     "memory_owner": "optimizer",
     "memory_span": "optimizer",
     "narrow": "optimizer",
+    "network_grad": "sweeps",
+    "network_scores": "sweeps",
     "numba_missing": "executors",
     "of": "backends",
     "pack": "packing",
@@ -295,6 +315,7 @@ _HOME: dict[str, str] = {
     "paths": "trees",
     "plan_of": "executors",
     "program_of": "tracing",
+    "progress": "sweeps",
     "projected_rate": "swats",
     "rebuild": "trees",
     "refuse_capture": "kernels",
@@ -305,11 +326,14 @@ _HOME: dict[str, str] = {
     "settings_of": "wrappers",
     "slots_of": "optimizer",
     "symbolic": "dialects",
+    "three_splits": "sweeps",
     "to": "backends",
     "trace": "problems",
+    "train": "sweeps",
     "unknown_keyword": "optimizer",
     "validated": "optimizer",
     "vector_of": "packing",
+    "verdict": "sweeps",
     "widen": "optimizer",
     "with_buffers": "dialects",
     "with_settings": "wrappers",
@@ -339,6 +363,7 @@ _MODULES: list[str] = [
     "roofline",
     "sgd",
     "swats",
+    "sweeps",
     "tracing",
     "trees",
     "wrappers",
@@ -368,6 +393,7 @@ if TYPE_CHECKING:
     from adam_tutorial import roofline as roofline
     from adam_tutorial import sgd as sgd
     from adam_tutorial import swats as swats
+    from adam_tutorial import sweeps as sweeps
     from adam_tutorial import torch_adapter as torch_adapter
     from adam_tutorial import tracing as tracing
     from adam_tutorial import trees as trees
@@ -494,6 +520,18 @@ if TYPE_CHECKING:
     from adam_tutorial.swats import SWATS as SWATS
     from adam_tutorial.swats import judged as judged
     from adam_tutorial.swats import projected_rate as projected_rate
+    from adam_tutorial.sweeps import Networks as Networks
+    from adam_tutorial.sweeps import Setting as Setting
+    from adam_tutorial.sweeps import errors as errors
+    from adam_tutorial.sweeps import interval as interval
+    from adam_tutorial.sweeps import log_probabilities as log_probabilities
+    from adam_tutorial.sweeps import losses as losses
+    from adam_tutorial.sweeps import network_grad as network_grad
+    from adam_tutorial.sweeps import network_scores as network_scores
+    from adam_tutorial.sweeps import progress as progress
+    from adam_tutorial.sweeps import three_splits as three_splits
+    from adam_tutorial.sweeps import train as train
+    from adam_tutorial.sweeps import verdict as verdict
     from adam_tutorial.torch_adapter import TorchOptimizer as TorchOptimizer
     from adam_tutorial.torch_adapter import array_view as array_view
     from adam_tutorial.tracing import ARITHMETIC as ARITHMETIC
