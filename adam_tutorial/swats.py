@@ -63,6 +63,12 @@ def judged(
     return now
 
 
+def _is_adams(t: int, scalars: dict[str, float]) -> bool:
+    """Whether step t is Adam's: SGD begins with the step after the one that decided."""
+    switched = scalars.get("switched", 0)
+    return not switched or t <= switched
+
+
 def _check_tolerance(tolerance: float) -> None:
     if not 0 <= tolerance < math.inf:
         raise ValueError(f"tolerance must be finite and not negative, got {tolerance}")
@@ -79,11 +85,10 @@ class _TwoPhases(Optimizer):
 
     def known(self, t: int, scalars: dict[str, float]) -> dict[str, float]:
         """The numbers of the rule: Adam's up to the step that decides, SGD's from then on."""
-        switched = scalars.get("switched", 0)
-        adam = not switched or t <= switched
-        starts = not adam and t == switched + 1  # with a velocity of 0
+        adams, before = _is_adams(t, scalars), _is_adams(t - 1, scalars)
         own = {"beta1": self.beta1, "beta2": self.beta2, "eps": self.eps}
-        return {**own, "keep": 0.0 if starts else self.beta1, "adam": 2.0 * adam - 1, **scalars}
+        own |= {"keep": self.beta1 if adams == before else 0.0, "adam": 1.0 if adams else -1.0}
+        return own | scalars
 
     def prepare(self, params: Tree, grads: Tree, state: State) -> dict[str, float]:
         t, scalars = state.t + 1, {**_BEFORE, **state.scalars}
@@ -135,6 +140,6 @@ class SWATS(_TwoPhases):
     def metric(self, state: State) -> Tree | float:
         """H, so that the step is H**-1 m: (sqrt(v) + eps) / rate, and 1 / rate in SGD's phase."""
         rate = state.scalars["rate"]
-        if self.known(state.t, state.scalars)["adam"] < 0:
-            return 1 / rate if rate else math.inf
-        return map_leaves(lambda v: (np.sqrt(v) + self.eps) / rate, state.v)
+        if _is_adams(state.t, state.scalars):
+            return map_leaves(lambda v: (np.sqrt(v) + self.eps) / rate, state.v)
+        return 1 / rate if rate else math.inf
