@@ -25,6 +25,7 @@ from adam_tutorial import (
     Maximize,
     Momentum,
     State,
+    program_of,
     projected_rate,
 )
 from adam_tutorial.trees import Array, Tree, leaves
@@ -204,6 +205,17 @@ def test_a_gradient_of_0_moves_nothing_at_the_start_of_the_second_phase() -> Non
     path, state = stepped(method, [np.ones(2), np.ones(2), np.zeros(2), np.zeros(2)], np.ones(2))
     assert state.switched == 2
     assert path[3].tolist() == path[2].tolist() == path[1].tolist()
+
+
+def test_the_rule_is_one_program_for_both_phases() -> None:
+    """The mask is of the elements' kind, so the rule can be traced."""
+    assert [expr.op for expr in program_of(SWATS).operations].count("where") == 1
+
+
+def test_without_scalars_the_phase_is_adams() -> None:
+    for t in (1, 2, 5):
+        known = SWATS().known(t, {})
+        assert known["adam"] > 0 and known["keep"] == 0.9
 
 
 # --- the projected rate
