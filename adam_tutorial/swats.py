@@ -112,7 +112,8 @@ class SWATS(_TwoPhases):
     Slots m and v as in `AdamHat`; in SGD's phase m is (1 - beta1) times the velocity, and v idles.
     The scalars say where a run stands: `switched`, the step that decided, or 0; `lr_sgd`, SGD's
     rate; `gamma`, `average` and `updates`, what decides. Unlike the paper it corrects the average
-    by the number of its updates, and takes no rate below 0.
+    by the number of its updates, and takes no rate below 0. Until it has switched, `prepare` looks
+    at all gradients, which costs many times the step itself; with CuPy the host waits for the GPU.
     """
 
     lr: Schedule = 1e-3  # alpha; a schedule goes on after the switch, and scales SGD's rate
