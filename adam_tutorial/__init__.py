@@ -71,6 +71,7 @@ __all__: list[str] = [
     "SGD",
     "SGDW",
     "SLICE",
+    "SWATS",
     "Saddle",
     "Schedule",
     "Selector",
@@ -135,6 +136,7 @@ __all__: list[str] = [
     "inverse_root",
     "javascript",
     "joined",
+    "judged",
     "kernel_source",
     "keywords",
     "leaves",
@@ -162,6 +164,7 @@ __all__: list[str] = [
     "plan_of",
     "program_of",
     "progress",
+    "projected_rate",
     "rebuild",
     "refuse_capture",
     "replay",
@@ -251,6 +254,7 @@ _HOME: dict[str, str] = {
     "SGD": "sgd",
     "SGDW": "adamw",
     "SLICE": "executors",
+    "SWATS": "swats",
     "Saddle": "problems",
     "Schedule": "optimizer",
     "Selector": "wrappers",
@@ -317,6 +321,7 @@ _HOME: dict[str, str] = {
     "inverse_root": "schedules",
     "javascript": "dialects",
     "joined": "schedules",
+    "judged": "swats",
     "kernel_source": "kernels",
     "keywords": "optimizer",
     "leaves": "trees",
@@ -344,6 +349,7 @@ _HOME: dict[str, str] = {
     "plan_of": "executors",
     "program_of": "tracing",
     "progress": "sweeps",
+    "projected_rate": "swats",
     "rebuild": "trees",
     "refuse_capture": "kernels",
     "replay": "executors",
@@ -397,6 +403,7 @@ _MODULES: list[str] = [
     "roofline",
     "schedules",
     "sgd",
+    "swats",
     "sweeps",
     "tracing",
     "trees",
@@ -429,6 +436,7 @@ if TYPE_CHECKING:
     from adam_tutorial import roofline as roofline
     from adam_tutorial import schedules as schedules
     from adam_tutorial import sgd as sgd
+    from adam_tutorial import swats as swats
     from adam_tutorial import sweeps as sweeps
     from adam_tutorial import torch_adapter as torch_adapter
     from adam_tutorial import tracing as tracing
@@ -572,6 +580,9 @@ if TYPE_CHECKING:
     from adam_tutorial.schedules import warmed_up as warmed_up
     from adam_tutorial.schedules import with_restarts as with_restarts
     from adam_tutorial.sgd import SGD as SGD
+    from adam_tutorial.swats import SWATS as SWATS
+    from adam_tutorial.swats import judged as judged
+    from adam_tutorial.swats import projected_rate as projected_rate
     from adam_tutorial.sweeps import Networks as Networks
     from adam_tutorial.sweeps import Setting as Setting
     from adam_tutorial.sweeps import errors as errors

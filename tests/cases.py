@@ -16,6 +16,7 @@ from adam_tutorial import (
     L2,
     SGD,
     SGDW,
+    SWATS,
     Adadelta,
     Adagrad,
     Adam,
@@ -266,6 +267,20 @@ CASES = (
         "UnbiasedNadam",
         partial(UnbiasedNadam, lr=0.003, beta1=dozat_schedule(0.95, 0.1), beta2=0.98, eps=1e-6),
         unbiased_mean_ahead,
+    ),
+    Case(
+        "SWATS",  # Adam to the end: no two rates agree this closely
+        partial(SWATS, lr=0.003, beta1=0.8, beta2=0.98, eps=1e-6, tolerance=0.0),
+        buffer,
+        across=True,
+        ulps=8,  # a GPU may take another power of beta
+    ),
+    Case(
+        "SWATSSwitched",  # SGD from the third step on, if the mean rate is positive
+        partial(SWATS, lr=0.003, beta1=0.8, beta2=0.98, eps=1e-6, tolerance=1e6),
+        buffer,
+        across=True,
+        ulps=8,  # a GPU adds the products in another order
     ),
     Case(
         "AdaMax",
