@@ -20,6 +20,7 @@ __all__: list[str] = [
     "AdamHat",
     "Array",
     "AsWritten",
+    "Axes",
     "COMPARISONS",
     "COMPILE_AFTER",
     "COMPILE_SIZE",
@@ -51,6 +52,7 @@ __all__: list[str] = [
     "Maximize",
     "Momentum",
     "MomentumRMSProp",
+    "NDAdam",
     "Nadam",
     "Nesterov",
     "OPTIONS",
@@ -90,7 +92,9 @@ __all__: list[str] = [
     "c_source",
     "check",
     "check_leaf",
+    "check_selector",
     "checked_beta",
+    "chosen",
     "compiled",
     "composed",
     "compute_dtype",
@@ -120,6 +124,7 @@ __all__: list[str] = [
     "half_life",
     "host",
     "in_parts",
+    "inner_products",
     "javascript",
     "kernel_source",
     "keywords",
@@ -132,6 +137,7 @@ __all__: list[str] = [
     "memory_owner",
     "memory_span",
     "narrow",
+    "normalised",
     "numba_missing",
     "of",
     "pack",
@@ -153,6 +159,7 @@ __all__: list[str] = [
     "unknown_keyword",
     "validated",
     "vector_of",
+    "vector_rule",
     "widen",
     "with_buffers",
     "with_settings",
@@ -169,6 +176,7 @@ _HOME: dict[str, str] = {
     "AdamHat": "adam",
     "Array": "trees",
     "AsWritten": "executors",
+    "Axes": "nd_adam",
     "COMPARISONS": "tracing",
     "COMPILE_AFTER": "executors",
     "COMPILE_SIZE": "executors",
@@ -200,6 +208,7 @@ _HOME: dict[str, str] = {
     "Maximize": "wrappers",
     "Momentum": "momentum",
     "MomentumRMSProp": "rmsprop",
+    "NDAdam": "nd_adam",
     "Nadam": "nadam",
     "Nesterov": "momentum",
     "OPTIONS": "kernels",
@@ -241,7 +250,9 @@ _HOME: dict[str, str] = {
     "c_source": "dialects",
     "check": "checks",
     "check_leaf": "optimizer",
+    "check_selector": "wrappers",
     "checked_beta": "moments",
+    "chosen": "wrappers",
     "compiled": "executors",
     "composed": "wrappers",
     "compute_dtype": "optimizer",
@@ -271,6 +282,7 @@ _HOME: dict[str, str] = {
     "half_life": "moments",
     "host": "dialects",
     "in_parts": "executors",
+    "inner_products": "nd_adam",
     "javascript": "dialects",
     "kernel_source": "kernels",
     "keywords": "optimizer",
@@ -283,6 +295,7 @@ _HOME: dict[str, str] = {
     "memory_owner": "optimizer",
     "memory_span": "optimizer",
     "narrow": "optimizer",
+    "normalised": "nd_adam",
     "numba_missing": "executors",
     "of": "backends",
     "pack": "packing",
@@ -304,6 +317,7 @@ _HOME: dict[str, str] = {
     "unknown_keyword": "optimizer",
     "validated": "optimizer",
     "vector_of": "packing",
+    "vector_rule": "nd_adam",
     "widen": "optimizer",
     "with_buffers": "dialects",
     "with_settings": "wrappers",
@@ -325,6 +339,7 @@ _MODULES: list[str] = [
     "moments",
     "momentum",
     "nadam",
+    "nd_adam",
     "optimizer",
     "packing",
     "precision",
@@ -353,6 +368,7 @@ if TYPE_CHECKING:
     from adam_tutorial import moments as moments
     from adam_tutorial import momentum as momentum
     from adam_tutorial import nadam as nadam
+    from adam_tutorial import nd_adam as nd_adam
     from adam_tutorial import optimizer as optimizer
     from adam_tutorial import packing as packing
     from adam_tutorial import precision as precision
@@ -445,6 +461,11 @@ if TYPE_CHECKING:
     from adam_tutorial.nadam import Nadam as Nadam
     from adam_tutorial.nadam import UnbiasedNadam as UnbiasedNadam
     from adam_tutorial.nadam import dozat_schedule as dozat_schedule
+    from adam_tutorial.nd_adam import Axes as Axes
+    from adam_tutorial.nd_adam import NDAdam as NDAdam
+    from adam_tutorial.nd_adam import inner_products as inner_products
+    from adam_tutorial.nd_adam import normalised as normalised
+    from adam_tutorial.nd_adam import vector_rule as vector_rule
     from adam_tutorial.optimizer import Hooks as Hooks
     from adam_tutorial.optimizer import Leaves as Leaves
     from adam_tutorial.optimizer import Optimizer as Optimizer
@@ -508,6 +529,8 @@ if TYPE_CHECKING:
     from adam_tutorial.wrappers import Selector as Selector
     from adam_tutorial.wrappers import Wrapper as Wrapper
     from adam_tutorial.wrappers import all_finite as all_finite
+    from adam_tutorial.wrappers import check_selector as check_selector
+    from adam_tutorial.wrappers import chosen as chosen
     from adam_tutorial.wrappers import composed as composed
     from adam_tutorial.wrappers import global_norm as global_norm
     from adam_tutorial.wrappers import settings_of as settings_of
