@@ -55,6 +55,7 @@ __all__: list[str] = [
     "NDAdam",
     "Nadam",
     "Nesterov",
+    "Networks",
     "OPTIONS",
     "Optimizer",
     "PARALLEL",
@@ -70,6 +71,7 @@ __all__: list[str] = [
     "Saddle",
     "Schedule",
     "Selector",
+    "Setting",
     "SkipStep",
     "SparseFeatures",
     "State",
@@ -115,6 +117,7 @@ __all__: list[str] = [
     "ema_weights",
     "equal",
     "equation",
+    "errors",
     "explain",
     "figure",
     "gain",
@@ -125,11 +128,14 @@ __all__: list[str] = [
     "host",
     "in_parts",
     "inner_products",
+    "interval",
     "javascript",
     "kernel_source",
     "keywords",
     "leaves",
+    "log_probabilities",
     "log_softmax",
+    "losses",
     "map_leaves",
     "matched",
     "mean_age",
@@ -137,6 +143,8 @@ __all__: list[str] = [
     "memory_owner",
     "memory_span",
     "narrow",
+    "network_grad",
+    "network_scores",
     "normalised",
     "numba_missing",
     "of",
@@ -145,6 +153,7 @@ __all__: list[str] = [
     "paths",
     "plan_of",
     "program_of",
+    "progress",
     "rebuild",
     "refuse_capture",
     "replay",
@@ -154,12 +163,15 @@ __all__: list[str] = [
     "settings_of",
     "slots_of",
     "symbolic",
+    "three_splits",
     "to",
     "trace",
+    "train",
     "unknown_keyword",
     "validated",
     "vector_of",
     "vector_rule",
+    "verdict",
     "widen",
     "with_buffers",
     "with_settings",
@@ -211,6 +223,7 @@ _HOME: dict[str, str] = {
     "NDAdam": "nd_adam",
     "Nadam": "nadam",
     "Nesterov": "momentum",
+    "Networks": "sweeps",
     "OPTIONS": "kernels",
     "Optimizer": "optimizer",
     "PARALLEL": "executors",
@@ -226,6 +239,7 @@ _HOME: dict[str, str] = {
     "Saddle": "problems",
     "Schedule": "optimizer",
     "Selector": "wrappers",
+    "Setting": "sweeps",
     "SkipStep": "optimizer",
     "SparseFeatures": "problems",
     "State": "optimizer",
@@ -273,6 +287,7 @@ _HOME: dict[str, str] = {
     "ema_weights": "moments",
     "equal": "checks",
     "equation": "dialects",
+    "errors": "sweeps",
     "explain": "executors",
     "figure": "figures",
     "gain": "moments",
@@ -283,11 +298,14 @@ _HOME: dict[str, str] = {
     "host": "dialects",
     "in_parts": "executors",
     "inner_products": "nd_adam",
+    "interval": "sweeps",
     "javascript": "dialects",
     "kernel_source": "kernels",
     "keywords": "optimizer",
     "leaves": "trees",
+    "log_probabilities": "sweeps",
     "log_softmax": "problems",
+    "losses": "sweeps",
     "map_leaves": "trees",
     "matched": "trees",
     "mean_age": "moments",
@@ -295,6 +313,8 @@ _HOME: dict[str, str] = {
     "memory_owner": "optimizer",
     "memory_span": "optimizer",
     "narrow": "optimizer",
+    "network_grad": "sweeps",
+    "network_scores": "sweeps",
     "normalised": "nd_adam",
     "numba_missing": "executors",
     "of": "backends",
@@ -303,6 +323,7 @@ _HOME: dict[str, str] = {
     "paths": "trees",
     "plan_of": "executors",
     "program_of": "tracing",
+    "progress": "sweeps",
     "rebuild": "trees",
     "refuse_capture": "kernels",
     "replay": "executors",
@@ -312,12 +333,15 @@ _HOME: dict[str, str] = {
     "settings_of": "wrappers",
     "slots_of": "optimizer",
     "symbolic": "dialects",
+    "three_splits": "sweeps",
     "to": "backends",
     "trace": "problems",
+    "train": "sweeps",
     "unknown_keyword": "optimizer",
     "validated": "optimizer",
     "vector_of": "packing",
     "vector_rule": "nd_adam",
+    "verdict": "sweeps",
     "widen": "optimizer",
     "with_buffers": "dialects",
     "with_settings": "wrappers",
@@ -347,6 +371,7 @@ _MODULES: list[str] = [
     "rmsprop",
     "roofline",
     "sgd",
+    "sweeps",
     "tracing",
     "trees",
     "wrappers",
@@ -376,6 +401,7 @@ if TYPE_CHECKING:
     from adam_tutorial import rmsprop as rmsprop
     from adam_tutorial import roofline as roofline
     from adam_tutorial import sgd as sgd
+    from adam_tutorial import sweeps as sweeps
     from adam_tutorial import torch_adapter as torch_adapter
     from adam_tutorial import tracing as tracing
     from adam_tutorial import trees as trees
@@ -504,6 +530,18 @@ if TYPE_CHECKING:
     from adam_tutorial.roofline import bytes_per_parameter as bytes_per_parameter
     from adam_tutorial.roofline import measured as measured
     from adam_tutorial.sgd import SGD as SGD
+    from adam_tutorial.sweeps import Networks as Networks
+    from adam_tutorial.sweeps import Setting as Setting
+    from adam_tutorial.sweeps import errors as errors
+    from adam_tutorial.sweeps import interval as interval
+    from adam_tutorial.sweeps import log_probabilities as log_probabilities
+    from adam_tutorial.sweeps import losses as losses
+    from adam_tutorial.sweeps import network_grad as network_grad
+    from adam_tutorial.sweeps import network_scores as network_scores
+    from adam_tutorial.sweeps import progress as progress
+    from adam_tutorial.sweeps import three_splits as three_splits
+    from adam_tutorial.sweeps import train as train
+    from adam_tutorial.sweeps import verdict as verdict
     from adam_tutorial.torch_adapter import TorchOptimizer as TorchOptimizer
     from adam_tutorial.torch_adapter import array_view as array_view
     from adam_tutorial.tracing import ARITHMETIC as ARITHMETIC

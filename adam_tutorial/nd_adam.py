@@ -27,7 +27,8 @@ def inner_products(a: Any, b: Any, axis: Any) -> Any:
 
     The order in memory does not matter: sums are taken in one order, so that bits agree.
     """
-    return np.sum(np.ascontiguousarray(a * b), axis=axis, keepdims=True)
+    in_order = np.reshape(np.ravel(a * b), a.shape)
+    return np.sum(in_order, axis=axis, keepdims=True)
 
 
 def vector_rule(
