@@ -30,6 +30,7 @@ __all__: list[str] = [
     "CpuLeaf",
     "Dialect",
     "Digits",
+    "DirectionNetworks",
     "DriftingTarget",
     "Equation",
     "Evidence",
@@ -92,6 +93,7 @@ __all__: list[str] = [
     "available",
     "bytes_per_parameter",
     "c_source",
+    "chained",
     "check",
     "check_leaf",
     "check_selector",
@@ -151,6 +153,7 @@ __all__: list[str] = [
     "pack",
     "packed_alike",
     "paths",
+    "plain",
     "plan_of",
     "program_of",
     "progress",
@@ -198,6 +201,7 @@ _HOME: dict[str, str] = {
     "CpuLeaf": "executors",
     "Dialect": "dialects",
     "Digits": "problems",
+    "DirectionNetworks": "weight_norm",
     "DriftingTarget": "problems",
     "Equation": "dialects",
     "Evidence": "checks",
@@ -262,6 +266,7 @@ _HOME: dict[str, str] = {
     "available": "backends",
     "bytes_per_parameter": "roofline",
     "c_source": "dialects",
+    "chained": "weight_norm",
     "check": "checks",
     "check_leaf": "optimizer",
     "check_selector": "wrappers",
@@ -321,6 +326,7 @@ _HOME: dict[str, str] = {
     "pack": "packing",
     "packed_alike": "executors",
     "paths": "trees",
+    "plain": "weight_norm",
     "plan_of": "executors",
     "program_of": "tracing",
     "progress": "sweeps",
@@ -374,6 +380,7 @@ _MODULES: list[str] = [
     "sweeps",
     "tracing",
     "trees",
+    "weight_norm",
     "wrappers",
 ]
 _OPTIONAL: list[str] = ["torch_adapter"]
@@ -405,6 +412,7 @@ if TYPE_CHECKING:
     from adam_tutorial import torch_adapter as torch_adapter
     from adam_tutorial import tracing as tracing
     from adam_tutorial import trees as trees
+    from adam_tutorial import weight_norm as weight_norm
     from adam_tutorial import wrappers as wrappers
     from adam_tutorial.adagrad import Adagrad as Adagrad
     from adam_tutorial.adam import Adam as Adam
@@ -559,6 +567,9 @@ if TYPE_CHECKING:
     from adam_tutorial.trees import matched as matched
     from adam_tutorial.trees import paths as paths
     from adam_tutorial.trees import rebuild as rebuild
+    from adam_tutorial.weight_norm import DirectionNetworks as DirectionNetworks
+    from adam_tutorial.weight_norm import chained as chained
+    from adam_tutorial.weight_norm import plain as plain
     from adam_tutorial.wrappers import L2 as L2
     from adam_tutorial.wrappers import Clipped as Clipped
     from adam_tutorial.wrappers import Groups as Groups

@@ -79,7 +79,11 @@ def test_gradients_are_matched_by_key_and_may_have_any_strides(case: Case) -> No
     turned = OrderedDict(reversed(map_leaves(fortran, g).items()))
     for method in ("step", "update"):
         found = [everything(*taken(case.make(), params, [each], method)) for each in (g, turned)]
-        assert differing(*found) == []
+        if case.name == "Clipped":  # the length of all gradients is added in another order
+            for a, b in zip(leaves(found[0]), leaves(found[1]), strict=True):
+                np.testing.assert_allclose(a, b, rtol=1e-12)
+        else:
+            assert differing(*found) == []
 
 
 @each_case
