@@ -4,8 +4,9 @@ PYTHON ?= python3
 PORT ?= 8000
 BIN := .venv/bin
 
-# Stored outputs are NumPy's, drawn by Jupyter's own figure backend, on every machine.
+# Stored outputs are NumPy's, drawn by Jupyter's own figure backend, without progress bars, on every machine.
 export ADAM_TUTORIAL_BACKEND := numpy
+export TQDM_DISABLE := 1
 unexport MPLBACKEND
 
 .DEFAULT_GOAL := help

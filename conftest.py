@@ -26,7 +26,8 @@ SHARE = 0.002  # of the pixels: as many may differ
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """The stored outputs are NumPy's, drawn by Jupyter's own figure backend."""
+    """The stored outputs are NumPy's, drawn by Jupyter's own figure backend, without progress bars."""
+    os.environ["TQDM_DISABLE"] = "1"
     if config.getoption("nbval", False):
         os.environ["ADAM_TUTORIAL_BACKEND"] = "numpy"
         os.environ.pop("MPLBACKEND", None)

@@ -128,7 +128,7 @@ def errors(params: Tree, data: Digits) -> Array:
 def progress(steps: Iterable[int], what: str) -> Iterable[int]:
     """The steps, with tqdm's bar where tqdm is installed; TQDM_DISABLE=1 hides it."""
     try:
-        from tqdm.auto import tqdm
+        from tqdm import tqdm
     except ImportError:
         return steps
     bar: Iterable[int] = tqdm(steps, desc=what, leave=False)

@@ -62,13 +62,13 @@ def record(name: str, config: Any, results: dict[str, Any], seconds: float, to: 
     (to / f"{name}.json").write_text(text + "\n", "utf-8")
 
 
-def written(value: Any, indent: int = 0) -> str:
-    """A value as Python source: a dict has a line for each of its names, a list fills its lines."""
-    pad = " " * (indent + 4)
-    if isinstance(value, dict):
+def written(value: Any, indent: int = 4) -> str:
+    """A value as Python source: what holds dicts has a line for each name, all else fills its lines."""
+    pad = " " * indent
+    if isinstance(value, dict) and any(isinstance(each, dict) for each in value.values()):
         lines = (f"{pad}{name!r}: {written(each, indent + 4)},\n" for name, each in value.items())
-        return "{\n" + "".join(lines) + " " * indent + "}"
-    return textwrap.fill(repr(value), 96, initial_indent="", subsequent_indent=pad + "  ")
+        return "{\n" + "".join(lines) + " " * (indent - 4) + "}"
+    return textwrap.fill(repr(value), 96 - indent, subsequent_indent=pad)
 
 
 def literal(name: str) -> str:

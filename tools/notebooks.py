@@ -233,8 +233,9 @@ def executed(notebook: Notebook) -> Notebook:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
     where = {"metadata": {"path": str(ROOT / "chapters")}}
-    # The stored outputs are NumPy's, drawn by Jupyter's own figure backend, on every machine.
+    # The stored outputs are NumPy's, by Jupyter's own figure backend, without progress bars.
     os.environ["ADAM_TUTORIAL_BACKEND"] = "numpy"
+    os.environ["TQDM_DISABLE"] = "1"
     os.environ.pop("MPLBACKEND", None)
     client = NotebookClient(
         fresh, timeout=600, record_timing=False, coalesce_streams=True, resources=where
