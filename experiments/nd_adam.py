@@ -82,7 +82,7 @@ def reported(name: str, best: dict[str, float], noise: float, config: Config) ->
     problem = runs(noise, range(100, 100 + config.seeds), config)
     params, lengths = train(method, problem, config.steps, settings, length, config.steps)
     wrong = np.round(errors(plain(params), test) * len(test.pixels)).astype(int)
-    return {"wrong": wrong, "train loss": losses(plain(params), data).mean(), "length": lengths[-1]}
+    return {"wrong": wrong, "train_loss": losses(plain(params), data).mean(), "length": lengths[-1]}
 
 
 def length(params: Any) -> float:
