@@ -21,6 +21,7 @@ __all__: list[str] = [
     "AdamW",
     "Array",
     "AsWritten",
+    "Axes",
     "COMPARISONS",
     "COMPILE_AFTER",
     "COMPILE_SIZE",
@@ -32,6 +33,7 @@ __all__: list[str] = [
     "Decoupled",
     "Dialect",
     "Digits",
+    "DirectionNetworks",
     "DriftingTarget",
     "Equation",
     "Evidence",
@@ -54,6 +56,7 @@ __all__: list[str] = [
     "Maximize",
     "Momentum",
     "MomentumRMSProp",
+    "NDAdam",
     "Nadam",
     "Nesterov",
     "Networks",
@@ -96,9 +99,12 @@ __all__: list[str] = [
     "available",
     "bytes_per_parameter",
     "c_source",
+    "chained",
     "check",
     "check_leaf",
+    "check_selector",
     "checked_beta",
+    "chosen",
     "compiled",
     "composed",
     "compute_dtype",
@@ -132,6 +138,7 @@ __all__: list[str] = [
     "half_life",
     "host",
     "in_parts",
+    "inner_products",
     "interval",
     "inverse_root",
     "javascript",
@@ -155,12 +162,14 @@ __all__: list[str] = [
     "network_grad",
     "network_scores",
     "normalised_decay",
+    "normalised",
     "numba_missing",
     "of",
     "pack",
     "packed_alike",
     "paths",
     "piecewise",
+    "plain",
     "plan_of",
     "program_of",
     "progress",
@@ -183,6 +192,7 @@ __all__: list[str] = [
     "unknown_keyword",
     "validated",
     "vector_of",
+    "vector_rule",
     "verdict",
     "warm_restarts",
     "warmed_up",
@@ -204,6 +214,7 @@ _HOME: dict[str, str] = {
     "AdamW": "adamw",
     "Array": "trees",
     "AsWritten": "executors",
+    "Axes": "nd_adam",
     "COMPARISONS": "tracing",
     "COMPILE_AFTER": "executors",
     "COMPILE_SIZE": "executors",
@@ -215,6 +226,7 @@ _HOME: dict[str, str] = {
     "Decoupled": "adamw",
     "Dialect": "dialects",
     "Digits": "problems",
+    "DirectionNetworks": "weight_norm",
     "DriftingTarget": "problems",
     "Equation": "dialects",
     "Evidence": "checks",
@@ -237,6 +249,7 @@ _HOME: dict[str, str] = {
     "Maximize": "wrappers",
     "Momentum": "momentum",
     "MomentumRMSProp": "rmsprop",
+    "NDAdam": "nd_adam",
     "Nadam": "nadam",
     "Nesterov": "momentum",
     "Networks": "sweeps",
@@ -281,9 +294,12 @@ _HOME: dict[str, str] = {
     "available": "backends",
     "bytes_per_parameter": "roofline",
     "c_source": "dialects",
+    "chained": "weight_norm",
     "check": "checks",
     "check_leaf": "optimizer",
+    "check_selector": "wrappers",
     "checked_beta": "moments",
+    "chosen": "wrappers",
     "compiled": "executors",
     "composed": "wrappers",
     "compute_dtype": "optimizer",
@@ -317,6 +333,7 @@ _HOME: dict[str, str] = {
     "half_life": "moments",
     "host": "dialects",
     "in_parts": "executors",
+    "inner_products": "nd_adam",
     "interval": "sweeps",
     "inverse_root": "schedules",
     "javascript": "dialects",
@@ -340,12 +357,14 @@ _HOME: dict[str, str] = {
     "network_grad": "sweeps",
     "network_scores": "sweeps",
     "normalised_decay": "adamw",
+    "normalised": "nd_adam",
     "numba_missing": "executors",
     "of": "backends",
     "pack": "packing",
     "packed_alike": "executors",
     "paths": "trees",
     "piecewise": "schedules",
+    "plain": "weight_norm",
     "plan_of": "executors",
     "program_of": "tracing",
     "progress": "sweeps",
@@ -368,6 +387,7 @@ _HOME: dict[str, str] = {
     "unknown_keyword": "optimizer",
     "validated": "optimizer",
     "vector_of": "packing",
+    "vector_rule": "nd_adam",
     "verdict": "sweeps",
     "warm_restarts": "schedules",
     "warmed_up": "schedules",
@@ -395,6 +415,7 @@ _MODULES: list[str] = [
     "moments",
     "momentum",
     "nadam",
+    "nd_adam",
     "optimizer",
     "packing",
     "precision",
@@ -407,6 +428,7 @@ _MODULES: list[str] = [
     "sweeps",
     "tracing",
     "trees",
+    "weight_norm",
     "wrappers",
 ]
 _OPTIONAL: list[str] = ["torch_adapter"]
@@ -428,6 +450,7 @@ if TYPE_CHECKING:
     from adam_tutorial import moments as moments
     from adam_tutorial import momentum as momentum
     from adam_tutorial import nadam as nadam
+    from adam_tutorial import nd_adam as nd_adam
     from adam_tutorial import optimizer as optimizer
     from adam_tutorial import packing as packing
     from adam_tutorial import precision as precision
@@ -441,6 +464,7 @@ if TYPE_CHECKING:
     from adam_tutorial import torch_adapter as torch_adapter
     from adam_tutorial import tracing as tracing
     from adam_tutorial import trees as trees
+    from adam_tutorial import weight_norm as weight_norm
     from adam_tutorial import wrappers as wrappers
     from adam_tutorial.adagrad import Adagrad as Adagrad
     from adam_tutorial.adam import Adam as Adam
@@ -531,6 +555,11 @@ if TYPE_CHECKING:
     from adam_tutorial.nadam import Nadam as Nadam
     from adam_tutorial.nadam import UnbiasedNadam as UnbiasedNadam
     from adam_tutorial.nadam import dozat_schedule as dozat_schedule
+    from adam_tutorial.nd_adam import Axes as Axes
+    from adam_tutorial.nd_adam import NDAdam as NDAdam
+    from adam_tutorial.nd_adam import inner_products as inner_products
+    from adam_tutorial.nd_adam import normalised as normalised
+    from adam_tutorial.nd_adam import vector_rule as vector_rule
     from adam_tutorial.optimizer import Hooks as Hooks
     from adam_tutorial.optimizer import Leaves as Leaves
     from adam_tutorial.optimizer import Optimizer as Optimizer
@@ -612,6 +641,9 @@ if TYPE_CHECKING:
     from adam_tutorial.trees import matched as matched
     from adam_tutorial.trees import paths as paths
     from adam_tutorial.trees import rebuild as rebuild
+    from adam_tutorial.weight_norm import DirectionNetworks as DirectionNetworks
+    from adam_tutorial.weight_norm import chained as chained
+    from adam_tutorial.weight_norm import plain as plain
     from adam_tutorial.wrappers import L2 as L2
     from adam_tutorial.wrappers import Clipped as Clipped
     from adam_tutorial.wrappers import Groups as Groups
@@ -620,6 +652,8 @@ if TYPE_CHECKING:
     from adam_tutorial.wrappers import Selector as Selector
     from adam_tutorial.wrappers import Wrapper as Wrapper
     from adam_tutorial.wrappers import all_finite as all_finite
+    from adam_tutorial.wrappers import check_selector as check_selector
+    from adam_tutorial.wrappers import chosen as chosen
     from adam_tutorial.wrappers import composed as composed
     from adam_tutorial.wrappers import global_norm as global_norm
     from adam_tutorial.wrappers import settings_of as settings_of

@@ -162,6 +162,10 @@ class Hooks(_Settings):
         dtype = compute_dtype(theta.dtype)
         return tuple(np.zeros_like(theta, dtype=dtype, order="C") for _ in self.slots)
 
+    def slot_shapes(self, theta: Array) -> Sequence[tuple[int, ...]] | None:
+        """The shapes of the slots of one leaf; None where a method of whole leaves does not say."""
+        return [theta.shape] * len(self.slots) if self.elementwise else None
+
     def prepare(self, params: Tree, grads: Tree, state: State) -> dict[str, float]:
         """Host numbers for step state.t + 1, kept in its scalars and offered to the rule by name."""
         return state.scalars
@@ -465,14 +469,16 @@ def _check_params(optimizer: Hooks, names: list[str], thetas: list[Array]) -> No
 def _check_slots(
     optimizer: Hooks, names: list[str], thetas: list[Array], held: list[list[Array]]
 ) -> None:
-    """Every slot array is what init made: the parameter's shape and home, the compute dtype."""
-    for slot, arrays in zip(optimizer.slots, held, strict=True):
-        for name, theta, array in zip(names, thetas, arrays, strict=True):
+    """Every slot array is what init made: the shape for its leaf, the leaf's home, the compute dtype."""
+    parts = optimizer.parts(names, thetas)
+    shapes = [part.slot_shapes(theta) for part, theta in zip(parts, thetas, strict=True)]
+    for i, (slot, arrays) in enumerate(zip(optimizer.slots, held, strict=True)):
+        for name, theta, array, shape in zip(names, thetas, arrays, shapes, strict=True):
             where = f"state.{slot} of {name}"
             check_leaf(where, array)
-            expected = (theta.shape, compute_dtype(theta.dtype), _home(theta))
+            expected = (shape[i] if shape else None, compute_dtype(theta.dtype), _home(theta))
             came = (array.shape, array.dtype, _home(array))
-            if optimizer.elementwise and came != expected:
+            if shape is not None and came != expected:
                 raise ValueError(
                     f"{where}: expected shape {expected[0]}, {expected[1]} on {expected[2]}; got "
                     f"shape {came[0]}, {came[1]} on {came[2]}. Nothing was changed."
@@ -534,8 +540,12 @@ def _first_slots(
     method: Hooks, params: Tree, names: list[str], thetas: list[Array]
 ) -> dict[str, Tree]:
     """The slots before the first step; packed into vectors if the parameters are."""
-    parts = method.parts(names, thetas)
-    rows = [part.init_leaf(theta) for part, theta in zip(parts, thetas, strict=True)]
+    rows = []
+    for name, theta, part in zip(names, thetas, method.parts(names, thetas), strict=True):
+        try:
+            rows.append(part.init_leaf(theta))
+        except ValueError as refused:  # a method that does not take every array
+            raise ValueError(f"{name}: {refused}") from None
     slots = {name: rebuild(params, (row[i] for row in rows)) for i, name in enumerate(method.slots)}
     if method.elementwise and len(thetas) > 1:
         slots = _executors().packed_alike(thetas, slots)

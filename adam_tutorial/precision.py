@@ -6,7 +6,7 @@ often it is taken. The copy adds such steps up.
 
 # Generated from chapters/executors.ipynb by tools/tangle.py: edit the chapter, then run make tangle.
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, wraps
 from typing import Any
@@ -21,7 +21,7 @@ from adam_tutorial.wrappers import Wrapper
 # %% chapters/executors.ipynb#precision-master
 @dataclass(frozen=True)
 class MasterWeights(Wrapper):
-    """Any elementwise method, on a float32 copy of half-precision parameters.
+    """Any method, on a float32 copy of half-precision parameters.
 
     The slot `master` holds the copy [Micikevicius et al. 2018]. Each step moves it by the rule of
     `inner`; the parameters are the copy, rounded. float32 and float64 are copied as they are.
@@ -44,6 +44,10 @@ class MasterWeights(Wrapper):
         master = np.zeros_like(theta, dtype=compute_dtype(theta.dtype), order="C")
         master[...] = widen(theta)
         return (master, *self.inner.init_leaf(theta))
+
+    def slot_shapes(self, theta: Array) -> Sequence[tuple[int, ...]] | None:
+        inner = self.inner.slot_shapes(theta)
+        return None if inner is None else [theta.shape, *inner]
 
     def prepare(self, params: Tree, grads: Tree, state: State) -> dict[str, float]:
         return self.inner.prepare(state.slots["master"], grads, self.inside(state))

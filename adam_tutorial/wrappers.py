@@ -78,10 +78,10 @@ def with_settings(method: Optimizer, settings: Mapping[str, Any]) -> Optimizer:
 
 # %% chapters/wrappers.ipynb#wrappers-checks
 def _check_inner(wrapper: Any) -> None:
-    """What is inside is a method whose rule can be composed, and has no setting of the same name."""
+    """What is inside is a method, and has no setting of the same name."""
     inner, name = wrapper.inner, type(wrapper).__name__
-    if not isinstance(inner, Optimizer) or not inner.elementwise:
-        raise TypeError(f"inner: expected an optimizer with an elementwise rule, got {inner!r}.")
+    if not isinstance(inner, Optimizer):
+        raise TypeError(f"inner: expected an optimizer, such as Adam(lr=1e-3), got {inner!r}.")
     own = {f.name for f in fields(wrapper)} - {*wrapper.no_numbers}
     if taken := sorted(own & set(settings_of(inner))):
         raise TypeError(
@@ -121,6 +121,10 @@ class _Around(Optimizer):
         return self.inner.slots
 
     @property
+    def elementwise(self) -> bool:  # type: ignore[override]
+        return self.inner.elementwise
+
+    @property
     def eps(self) -> float:
         inner: Any = self.inner  # AttributeError where it has none
         return float(inner.eps)
@@ -133,6 +137,9 @@ class _Around(Optimizer):
 
     def init_leaf(self, theta: Array) -> tuple[Array, ...]:
         return self.inner.init_leaf(theta)
+
+    def slot_shapes(self, theta: Array) -> Sequence[tuple[int, ...]] | None:
+        return self.inner.slot_shapes(theta)
 
     def inside(self, state: State, scalars: dict[str, float] | None = None) -> State:
         """The state as `inner` knows it."""
@@ -340,8 +347,13 @@ class _Part(_Around):
 
 
 # %% chapters/wrappers.ipynb#wrappers-chosen
-def _chosen(groups: Mapping[Selector, Any], names: list[str], thetas: list[Array]) -> list[int]:
-    """For each leaf the number of the first selector that fits it, from 1; 0 where none does."""
+def chosen(
+    groups: Mapping[Selector, Any], names: list[str], thetas: list[Array], field: str = "groups"
+) -> list[int]:
+    """For each leaf the number of the first selector that fits it, from 1; 0 where none does.
+
+    ValueError, which names the field that holds the selectors, for one that fits no leaf.
+    """
     fits = [
         [_selects(selector, *leaf) for selector in groups]
         for leaf in zip(names, thetas, strict=True)
@@ -349,7 +361,7 @@ def _chosen(groups: Mapping[Selector, Any], names: list[str], thetas: list[Array
     for selector, column in zip(groups, zip(*fits, strict=True), strict=False):
         if not any(column):
             raise ValueError(
-                f"groups: {selector!r} fits no leaf. The leaves are "
+                f"{field}: {selector!r} fits no leaf. The leaves are "
                 f"{', '.join(name.partition('/')[2] or name for name in names[:20])}. A pattern is "
                 "compared with a whole path, so write '*bias' for any leaf so called. Nothing was "
                 "changed."
@@ -362,13 +374,18 @@ def _unique(names: list[str]) -> list[str]:
     return names if len(set(names)) == len(names) else [f"{n} ({i})" for i, n in enumerate(names)]
 
 
-def _method_of(inner: Optimizer, selector: Any, settings: Any) -> Optimizer:
-    """The method with the settings of one group, or an error that names the group."""
+def check_selector(selector: Any, field: str = "groups") -> None:
+    """TypeError, which names the field, for what cannot choose leaves."""
     if isinstance(selector, bool) or not (isinstance(selector, (str, int)) or callable(selector)):
         raise TypeError(
-            f"groups: a selector is a pattern, a number of dimensions, or a function of (path, "
+            f"{field}: a selector is a pattern, a number of dimensions, or a function of (path, "
             f"array); got {selector!r}."
         )
+
+
+def _method_of(inner: Optimizer, selector: Any, settings: Any) -> Optimizer:
+    """The method with the settings of one group, or an error that names the group."""
+    check_selector(selector)
     try:
         return with_settings(inner, settings)
     except (TypeError, ValueError) as error:
@@ -432,6 +449,11 @@ class Groups(_Grouped):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if not self.elementwise:
+            raise TypeError(
+                f"inner: {type(self.inner).__name__} needs whole leaves, and chooses among them itself; "
+                "Groups takes a method with an elementwise rule."
+            )
         if not isinstance(self.groups, Mapping) or "groups" in settings_of(self.inner):
             raise TypeError(
                 "groups: expected one dict of selectors and settings, not one in another"
@@ -446,4 +468,4 @@ class Groups(_Grouped):
 
     def parts(self, names: list[str], thetas: list[Array]) -> Sequence[Hooks]:
         methods: list[_Part] = self.__dict__["_methods"]
-        return [methods[i] for i in _chosen(self.groups, names, thetas)]
+        return [methods[i] for i in chosen(self.groups, names, thetas)]

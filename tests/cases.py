@@ -1,12 +1,13 @@
 """The table that drives the tests: one row per optimizer, and the gradients that every row meets.
 
 A test that holds for any optimizer runs over `CASES`, so a new optimizer is tested by adding its
-row. Nothing here needs more than NumPy: torch is imported by the rows that are asked for it, and
+row. Methods that need whole leaves have a table of their own, `WHOLE`, and the tests of
+`test_whole_leaf.py`: no machine compiles them, and they may ask something of their parameters. Nothing here needs more than NumPy: torch is imported by the rows that are asked for it, and
 `tools/make_golden.py` reads the same gradients where torch is not installed.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -33,12 +34,14 @@ from adam_tutorial import (
     Momentum,
     MomentumRMSProp,
     Nadam,
+    NDAdam,
     Nesterov,
     Optimizer,
     PaperAdamW,
     RMSProp,
     UnbiasedNadam,
     dozat_schedule,
+    normalised,
 )
 from adam_tutorial.conventions import (
     KerasAdagrad,
@@ -96,6 +99,7 @@ class Case:
     across: bool = False  # looks at all gradients, so what happens to one concerns the others
     pulls: bool = False  # moves parameters whose gradient is 0
     shrink: Callable[[Any, int], float] = lambda optimizer, t: 0.0  # the share of theta taken away
+    fit: Callable[[Tree], Tree] = lambda tree: tree  # parameters such as the method accepts
     ulps: int = 0  # how far a GPU may be from NumPy: 0 for a rule of + - * / sqrt alone
 
     def __str__(self) -> str:
@@ -423,6 +427,27 @@ CASES = (
         golden=("keras-nadam",),
     ),
 )
+
+
+def has_axes(path: str, leaf: Array) -> bool:
+    return bool(leaf.ndim > 0)
+
+
+def unit(tree: Tree) -> Tree:
+    """The same with vectors of length 1 along the last axis of each leaf that has one."""
+    return normalised(tree, {has_axes: -1})
+
+
+ND_ADAM = NDAdam({has_axes: -1}, lr=0.003, ratio=20.0, beta1=0.8, beta2=0.98, eps=1e-6)
+
+WHOLE = (
+    Case("NDAdam", partial(replace, ND_ADAM), corrected_mean, fit=unit),
+    Case("L2", around(partial(L2, weight_decay=5e-4), ND_ADAM), mean_inside, pulls=True, fit=unit),
+    Case("Maximize", around(Maximize, ND_ADAM), mean_inside, fit=unit),
+    Case("Clipped", around(partial(Clipped, max_norm=1.0), ND_ADAM), mean_inside, across=True, fit=unit),
+    Case("Guarded", around(Guarded, ND_ADAM), mean_inside, across=True, fit=unit),
+    Case("MasterWeights", around(MasterWeights, ND_ADAM), mean_inside, fit=unit),
+)  # fmt: skip
 
 
 def known(method: Any, theta: Array, g: Array, state: Any) -> dict[str, float]:

@@ -122,6 +122,34 @@ def test_the_composed_rule_is_compiled() -> None:
     assert isinstance(state._checked.plan.leaves[0], executors.CpuLeaf)  # type: ignore[union-attr]
 
 
+@dataclass(frozen=True)
+class Whole(SGD):
+    """Steps as long as lr: the rule needs a leaf at once."""
+
+    lr: float = 0.5  # type: ignore[assignment]
+    elementwise = False
+
+    @staticmethod
+    def rule(theta: Any, g: Any, *, lr: float) -> tuple[Any]:
+        return (theta - lr * g / np.sqrt(np.sum(g * g)),)
+
+
+@both_ways
+def test_a_wrapper_around_a_rule_of_whole_leaves_needs_whole_leaves(method: str) -> None:
+    wrapped = Maximize(Clipped(Whole(), max_norm=1.0))
+    assert not wrapped.elementwise and Maximize(SGD(0.1)).elementwise
+    theta, g = np.zeros(2 * executors.SLICE), np.ones(2 * executors.SLICE)
+    new, state = taken(wrapped, theta, [g], method)
+    assert np.all(new == 0.5 / 256) and state.clip == 1 / 256
+    assert "it needs whole leaves" in executors.explain(wrapped, theta, wrapped.init(theta))
+
+
+@pytest.mark.parametrize("inner", [Whole(), Maximize(Whole())], ids=["Whole", "Maximize"])
+def test_groups_of_a_method_of_whole_leaves_are_refused(inner: Any) -> None:
+    with pytest.raises(TypeError, match=f"^inner: {type(inner).__name__} needs whole leaves"):
+        Groups(inner, {"*": {"lr": 0.1}})
+
+
 # --- clipping
 
 
