@@ -113,24 +113,29 @@ __all__: list[str] = [
     "equation",
     "explain",
     "figure",
+    "follows_rotations",
     "gain",
     "get_threads",
     "global_norm",
     "gpu_problem",
     "half_life",
     "host",
+    "ignores_place",
+    "ignores_units",
     "in_parts",
     "javascript",
     "kernel_source",
     "keywords",
     "leaves",
     "log_softmax",
+    "longest_move",
     "map_leaves",
     "matched",
     "mean_age",
     "measured",
     "memory_owner",
     "memory_span",
+    "moves",
     "narrow",
     "numba_missing",
     "of",
@@ -142,8 +147,10 @@ __all__: list[str] = [
     "rebuild",
     "refuse_capture",
     "replay",
+    "response",
     "same_bits",
     "scalar_python",
+    "scale_factor",
     "set_threads",
     "settings_of",
     "slots_of",
@@ -153,10 +160,12 @@ __all__: list[str] = [
     "unknown_keyword",
     "validated",
     "vector_of",
+    "waits_for_gradients",
     "widen",
     "with_buffers",
     "with_settings",
     "within",
+    "without",
     "z_score",
 ]
 
@@ -264,24 +273,29 @@ _HOME: dict[str, str] = {
     "equation": "dialects",
     "explain": "executors",
     "figure": "figures",
+    "follows_rotations": "family",
     "gain": "moments",
     "get_threads": "executors",
     "global_norm": "wrappers",
     "gpu_problem": "backends",
     "half_life": "moments",
     "host": "dialects",
+    "ignores_place": "family",
+    "ignores_units": "family",
     "in_parts": "executors",
     "javascript": "dialects",
     "kernel_source": "kernels",
     "keywords": "optimizer",
     "leaves": "trees",
     "log_softmax": "problems",
+    "longest_move": "family",
     "map_leaves": "trees",
     "matched": "trees",
     "mean_age": "moments",
     "measured": "roofline",
     "memory_owner": "optimizer",
     "memory_span": "optimizer",
+    "moves": "family",
     "narrow": "optimizer",
     "numba_missing": "executors",
     "of": "backends",
@@ -293,8 +307,10 @@ _HOME: dict[str, str] = {
     "rebuild": "trees",
     "refuse_capture": "kernels",
     "replay": "executors",
+    "response": "family",
     "same_bits": "checks",
     "scalar_python": "dialects",
+    "scale_factor": "family",
     "set_threads": "executors",
     "settings_of": "wrappers",
     "slots_of": "optimizer",
@@ -304,10 +320,12 @@ _HOME: dict[str, str] = {
     "unknown_keyword": "optimizer",
     "validated": "optimizer",
     "vector_of": "packing",
+    "waits_for_gradients": "family",
     "widen": "optimizer",
     "with_buffers": "dialects",
     "with_settings": "wrappers",
     "within": "checks",
+    "without": "family",
     "z_score": "checks",
 }
 _MODULES: list[str] = [
@@ -320,6 +338,7 @@ _MODULES: list[str] = [
     "conventions",
     "dialects",
     "executors",
+    "family",
     "figures",
     "kernels",
     "moments",
@@ -348,6 +367,7 @@ if TYPE_CHECKING:
     from adam_tutorial import conventions as conventions
     from adam_tutorial import dialects as dialects
     from adam_tutorial import executors as executors
+    from adam_tutorial import family as family
     from adam_tutorial import figures as figures
     from adam_tutorial import kernels as kernels
     from adam_tutorial import moments as moments
@@ -427,6 +447,15 @@ if TYPE_CHECKING:
     from adam_tutorial.executors import plan_of as plan_of
     from adam_tutorial.executors import replay as replay
     from adam_tutorial.executors import set_threads as set_threads
+    from adam_tutorial.family import follows_rotations as follows_rotations
+    from adam_tutorial.family import ignores_place as ignores_place
+    from adam_tutorial.family import ignores_units as ignores_units
+    from adam_tutorial.family import longest_move as longest_move
+    from adam_tutorial.family import moves as moves
+    from adam_tutorial.family import response as response
+    from adam_tutorial.family import scale_factor as scale_factor
+    from adam_tutorial.family import waits_for_gradients as waits_for_gradients
+    from adam_tutorial.family import without as without
     from adam_tutorial.figures import figure as figure
     from adam_tutorial.kernels import OPTIONS as OPTIONS
     from adam_tutorial.kernels import GpuLeaf as GpuLeaf
