@@ -46,7 +46,8 @@ def response(method: Optimizer, gradients: Sequence[float] | Array) -> Array:
 
 
 # %% chapters/family.ipynb#family-probes
-_START = np.array([1.0, 0.0])  # a unit vector, for methods that need one
+_START = np.array([1.0, 0.0, 0.0])  # a unit vector, for methods that need one
+_TURN = np.array([[2.0, -1.0, 2.0], [2.0, 2.0, -1.0], [-1.0, 2.0, 2.0]]) / 3  # a rotation
 
 
 def without(method: Optimizer, *names: str) -> Optimizer:
@@ -58,8 +59,8 @@ def without(method: Optimizer, *names: str) -> Optimizer:
 
 
 def _gradients() -> Array:
-    """Forty gradients of two coordinates, of size 1; the first two are equal."""
-    g = np.random.default_rng(0).standard_normal((40, 2))
+    """Forty gradients of three coordinates, of size 1; the first two are equal."""
+    g = np.random.default_rng(0).standard_normal((40, 3))
     g[1] = g[0]  # so that a method that waits until two steps agree need not wait
     return g
 
@@ -83,21 +84,21 @@ def scale_factor(method: Optimizer, by: float = 1000.0, size: float = 1.0) -> fl
 def ignores_units(method: Optimizer) -> bool:
     """Whether the moves stay when each coordinate's gradients get a scale of their own; eps is off."""
     method, g = without(method, "eps", "weight_decay"), _gradients()
-    return _alike(moves(method, g * np.array([1.0, 1000.0]), _START), moves(method, g, _START))
+    return _alike(moves(method, g * np.array([1.0, 1000.0, 0.1]), _START), moves(method, g, _START))
 
 
 # %% chapters/family.ipynb#family-rotations
 def follows_rotations(method: Optimizer) -> bool:
     """Whether the moves turn with the parameters and the gradients; eps is off."""
     method, g = without(method, "eps"), _gradients()
-    turn = np.array([[0.6, -0.8], [0.8, 0.6]])
-    return _alike(moves(method, g @ turn.T, turn @ _START), moves(method, g, _START) @ turn.T)
+    turned = moves(method, g @ _TURN.T, _TURN @ _START)
+    return _alike(turned, moves(method, g, _START) @ _TURN.T)
 
 
 def ignores_place(method: Optimizer) -> bool:
     """Whether the same gradients make the same moves wherever the parameters stand: no decay."""
-    elsewhere = np.array([0.6, 0.8])
-    return _alike(moves(method, _gradients(), elsewhere), moves(method, _gradients(), _START))
+    elsewhere = moves(method, _gradients(), _TURN @ _START)
+    return _alike(elsewhere, moves(method, _gradients(), _START))
 
 
 def waits_for_gradients(method: Optimizer) -> bool:
