@@ -103,6 +103,25 @@ def test_the_parameters_are_put_back_and_the_state_is_not():
     )
 
 
+@dataclass(frozen=True)
+class FirstRate(Optimizer):
+    """Moves by the rate that it had when its state was made."""
+
+    lr: float = 1.0
+    slots: ClassVar[tuple[str, ...]] = ("first",)
+
+    def init_leaf(self, theta):
+        return (np.full_like(theta, self.lr),)
+
+    @staticmethod
+    def rule(theta, g, first):
+        return theta - first * g, first
+
+
+def test_the_state_is_made_with_the_rate_that_the_steps_have():
+    assert moves(FirstRate(), np.ones((2, 1)), np.zeros(1)).tolist() == [[-1], [-1]]
+
+
 def test_a_response_is_against_the_gradient():
     assert response(SGD(1.0), [1.0, -3.0, 0.0]).tolist() == [1.0, -3.0, 0.0]
     assert np.allclose(response(Momentum(1.0, 0.5), [1, 0, 0]), [1, 0.5, 0.25])
@@ -141,6 +160,7 @@ def test_alike_allows_rounding_and_no_nan():
     assert not family._alike(np.array([100.0, np.nan]), one)
     assert family._alike(-one, -one) and not family._alike(-one, one)
     assert family._alike(np.zeros(2), np.zeros(2))
+    assert not family._alike(np.array([1 + 1.0000005e-6]), np.ones(1))  # a share of the second
 
 
 # ---- The questions
@@ -203,6 +223,7 @@ def test_the_longest_of_many_sequences():
     assert longest_move(SGD(1.0), sequences) == 3
     assert np.isclose(longest_move(Momentum(1.0, momentum=0.5), sequences[:2]), 1.5)
     assert np.isclose(longest_move(Momentum(1.0, momentum=0.5), sequences[:, 2:]), 1.5)
+    assert longest_move(L2(SGD(1.0), weight_decay=0.5), sequences) == 3  # at 0, where decay rests
     assert np.isclose(longest_move(RMSProp(rho=0.75, eps=1e-12), np.array([[1.0]])), 2)
 
 
