@@ -131,12 +131,15 @@ __all__: list[str] = [
     "errors",
     "explain",
     "figure",
+    "follows_rotations",
     "gain",
     "get_threads",
     "global_norm",
     "gpu_problem",
     "half_life",
     "host",
+    "ignores_place",
+    "ignores_units",
     "in_parts",
     "inner_products",
     "interval",
@@ -152,12 +155,14 @@ __all__: list[str] = [
     "load",
     "log_softmax",
     "losses",
+    "longest_move",
     "map_leaves",
     "matched",
     "mean_age",
     "measured",
     "memory_owner",
     "memory_span",
+    "moves",
     "narrow",
     "network_grad",
     "network_scores",
@@ -177,10 +182,12 @@ __all__: list[str] = [
     "rebuild",
     "refuse_capture",
     "replay",
+    "response",
     "same_bits",
     "save",
     "scalar_python",
     "scaled",
+    "scale_factor",
     "set_threads",
     "settings_of",
     "slots_of",
@@ -196,11 +203,13 @@ __all__: list[str] = [
     "verdict",
     "warm_restarts",
     "warmed_up",
+    "waits_for_gradients",
     "widen",
     "with_buffers",
     "with_restarts",
     "with_settings",
     "within",
+    "without",
     "z_score",
 ]
 
@@ -326,12 +335,15 @@ _HOME: dict[str, str] = {
     "errors": "sweeps",
     "explain": "executors",
     "figure": "figures",
+    "follows_rotations": "family",
     "gain": "moments",
     "get_threads": "executors",
     "global_norm": "wrappers",
     "gpu_problem": "backends",
     "half_life": "moments",
     "host": "dialects",
+    "ignores_place": "family",
+    "ignores_units": "family",
     "in_parts": "executors",
     "inner_products": "nd_adam",
     "interval": "sweeps",
@@ -347,12 +359,14 @@ _HOME: dict[str, str] = {
     "load": "checkpoints",
     "log_softmax": "problems",
     "losses": "sweeps",
+    "longest_move": "family",
     "map_leaves": "trees",
     "matched": "trees",
     "mean_age": "moments",
     "measured": "roofline",
     "memory_owner": "optimizer",
     "memory_span": "optimizer",
+    "moves": "family",
     "narrow": "optimizer",
     "network_grad": "sweeps",
     "network_scores": "sweeps",
@@ -372,10 +386,12 @@ _HOME: dict[str, str] = {
     "rebuild": "trees",
     "refuse_capture": "kernels",
     "replay": "executors",
+    "response": "family",
     "same_bits": "checks",
     "save": "checkpoints",
     "scalar_python": "dialects",
     "scaled": "schedules",
+    "scale_factor": "family",
     "set_threads": "executors",
     "settings_of": "wrappers",
     "slots_of": "optimizer",
@@ -391,11 +407,13 @@ _HOME: dict[str, str] = {
     "verdict": "sweeps",
     "warm_restarts": "schedules",
     "warmed_up": "schedules",
+    "waits_for_gradients": "family",
     "widen": "optimizer",
     "with_buffers": "dialects",
     "with_restarts": "schedules",
     "with_settings": "wrappers",
     "within": "checks",
+    "without": "family",
     "z_score": "checks",
 }
 _MODULES: list[str] = [
@@ -410,6 +428,7 @@ _MODULES: list[str] = [
     "conventions",
     "dialects",
     "executors",
+    "family",
     "figures",
     "kernels",
     "moments",
@@ -445,6 +464,7 @@ if TYPE_CHECKING:
     from adam_tutorial import conventions as conventions
     from adam_tutorial import dialects as dialects
     from adam_tutorial import executors as executors
+    from adam_tutorial import family as family
     from adam_tutorial import figures as figures
     from adam_tutorial import kernels as kernels
     from adam_tutorial import moments as moments
@@ -537,6 +557,15 @@ if TYPE_CHECKING:
     from adam_tutorial.executors import plan_of as plan_of
     from adam_tutorial.executors import replay as replay
     from adam_tutorial.executors import set_threads as set_threads
+    from adam_tutorial.family import follows_rotations as follows_rotations
+    from adam_tutorial.family import ignores_place as ignores_place
+    from adam_tutorial.family import ignores_units as ignores_units
+    from adam_tutorial.family import longest_move as longest_move
+    from adam_tutorial.family import moves as moves
+    from adam_tutorial.family import response as response
+    from adam_tutorial.family import scale_factor as scale_factor
+    from adam_tutorial.family import waits_for_gradients as waits_for_gradients
+    from adam_tutorial.family import without as without
     from adam_tutorial.figures import figure as figure
     from adam_tutorial.kernels import OPTIONS as OPTIONS
     from adam_tutorial.kernels import GpuLeaf as GpuLeaf
