@@ -51,7 +51,9 @@ def test_noise_draws_so_many_training_labels_anew():
     rows, drawn = rng.permutation(1200)[:240], rng.integers(10, size=240)
     assert np.array_equal(noisy[0].targets.argmax(axis=1)[rows], drawn)
     most = three_splits(noise=0.999)[0].targets.argmax(axis=1)
-    assert (most == clean[0].targets.argmax(axis=1)).sum() == 107  # one kept, and a tenth of the others
+    assert (
+        most == clean[0].targets.argmax(axis=1)
+    ).sum() == 107  # one kept, and a tenth of the others
     for one, other in zip(clean[1:], noisy[1:], strict=True):
         assert np.array_equal(one.targets, other.targets)
     assert np.array_equal(clean[0].pixels, noisy[0].pixels)
