@@ -208,6 +208,26 @@ def test_the_metric_of_sgdw() -> None:
     assert resting.metric(resting.init(np.ones(2))) == math.inf
 
 
+@pytest.mark.parametrize(
+    "method",
+    [
+        AdamW(lambda t: 0.1 * t * t),
+        PaperAdamW(lambda t: 0.1 * t),
+        PaperAdamW(0.1, eta=lambda t: 0.1 * t),
+    ],
+    ids=["lr of AdamW", "lr of PaperAdamW", "eta"],
+)
+def test_the_metric_is_that_of_the_step_just_taken(method: Any) -> None:
+    theta, state = np.zeros(3), method.init(np.zeros(3))  # at 0 there is no decay
+    theta, state = method.update(theta, np.array([1.0, -2.0, 3.0]), state)
+    for g in random_like(np.zeros((4, 3)), 5):
+        held = method.init(np.zeros(3))
+        held.t, held.slots = state.t, state.slots
+        move, state = method.update(np.zeros(3), g, held)
+        m_hat = state.m / (1 - 0.9**state.t)
+        np.testing.assert_allclose(move, -m_hat / method.metric(state), rtol=1e-12)
+
+
 # --- the box
 
 
