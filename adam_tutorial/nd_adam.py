@@ -75,6 +75,25 @@ class _Vectors(Optimizer):
         return tuple(np.zeros_like(theta, dtype=dtype, order="C", shape=shape) for shape in shapes)
 
 
+# %% chapters/nd_adam.ipynb#nd-adam-parts
+def _parts_of(nd: Any, axes: Mapping[Any, tuple[int, ...]]) -> list[Hooks]:
+    """Adam for all that is no vector, and a part for the axes of each selector."""
+    if not 0 <= nd.ratio < math.inf:
+        raise ValueError(f"ratio must be finite and not negative, got {nd.ratio}")
+    one = nd.lr, nd.ratio, nd.beta1, nd.beta2, nd.eps
+    vectors = [_Vectors(axis, *one) for axis in axes.values()]
+    return [Adam(nd.lr, nd.beta1, nd.beta2, nd.eps), *vectors]
+
+
+def _divisors(nd: Any, state: State) -> Tree:
+    """(sqrt(v_hat) + eps) / rate, in a tree like slot v."""
+    m, vs = state.slots["m"], matched(state.slots["m"], state.slots["v"], "state.v")
+    lr, mass = nd.hyper(state.t)["lr"], 1 - nd.beta2**state.t
+    rates = [lr * getattr(part, "ratio", 1.0) for part in nd.parts(paths(m), leaves(m))]
+    divisors = [(np.sqrt(v / mass) + nd.eps) / rate for v, rate in zip(vs, rates, strict=True)]
+    return rebuild(m, divisors)
+
+
 # %% chapters/nd_adam.ipynb#nd-adam-lengths
 def _within(axis: tuple[int, ...], theta: Array) -> tuple[int, ...]:
     """The axes, if the array has them."""
@@ -167,28 +186,17 @@ class NDAdam(Optimizer):
         axes = _as_tuples(self.axes)
         object.__setattr__(self, "axes", axes)
         super().__post_init__()
-        if not 0 <= self.ratio < math.inf:
-            raise ValueError(f"ratio must be finite and not negative, got {self.ratio}")
-        one = self.lr, self.ratio, self.beta1, self.beta2, self.eps
-        plain = Adam(self.lr, self.beta1, self.beta2, self.eps)
-        parts = [plain, *(_Vectors(axis, *one) for axis in axes.values())]
-        object.__setattr__(self, "_parts", parts)
+        object.__setattr__(self, "_parts", _parts_of(self, axes))
 
     def parts(self, names: list[str], thetas: list[Array]) -> Sequence[Hooks]:
         parts: list[Hooks] = self.__dict__["_parts"]
         return [parts[i] for i in chosen(self.axes, names, thetas, "axes")]
 
     def metric(self, state: State) -> Tree:
-        """H = (sqrt(v_hat) + eps) / rate: the step is H**-1 m_hat, before a vector is divided by its length.
+        """H = (sqrt(v_hat) + eps) / rate: the step is H**-1 m_hat, before the division by the length.
 
         One number for a vector. Selectors that are functions are asked about slot m."""
-        m, vs = state.slots["m"], matched(state.slots["m"], state.slots["v"], "state.v")
-        lr, mass = self.hyper(state.t)["lr"], 1 - self.beta2**state.t
-        rates = [lr * getattr(part, "ratio", 1.0) for part in self.parts(paths(m), leaves(m))]
-        divisors = [
-            (np.sqrt(v / mass) + self.eps) / rate for v, rate in zip(vs, rates, strict=True)
-        ]
-        return rebuild(m, divisors)
+        return _divisors(self, state)
 
 
 # %% chapters/nd_adam.ipynb#nd-adam-normalised

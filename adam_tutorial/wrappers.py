@@ -106,8 +106,8 @@ def _only_inside(prepare: Any) -> Any:
 
 # %% chapters/wrappers.ipynb#wrappers-inside
 @dataclass(frozen=True)
-class _Around(Optimizer):
-    """What every wrapper hands on to the method inside."""
+class _Holding(Optimizer):
+    """A method inside, and what it says of itself."""
 
     inner: Optimizer
     no_numbers: ClassVar[tuple[str, ...]] = ("inner",)
@@ -128,6 +128,12 @@ class _Around(Optimizer):
     def eps(self) -> float:
         inner: Any = self.inner  # AttributeError where it has none
         return float(inner.eps)
+
+
+# %% chapters/wrappers.ipynb#wrappers-around
+@dataclass(frozen=True)
+class _Around(_Holding):
+    """What every wrapper hands on to the method inside."""
 
     def hyper(self, t: int) -> dict[str, float]:
         return {**self.inner.hyper(t), **super().hyper(t)}
@@ -374,6 +380,7 @@ def _unique(names: list[str]) -> list[str]:
     return names if len(set(names)) == len(names) else [f"{n} ({i})" for i, n in enumerate(names)]
 
 
+# %% chapters/wrappers.ipynb#wrappers-method-of
 def check_selector(selector: Any, field: str = "groups") -> None:
     """TypeError, which names the field, for what cannot choose leaves."""
     if isinstance(selector, bool) or not (isinstance(selector, (str, int)) or callable(selector)):

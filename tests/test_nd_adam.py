@@ -18,6 +18,7 @@ from adam_tutorial import (
     NDAdam,
     normalised,
 )
+from adam_tutorial.executors import explain
 from adam_tutorial.nd_adam import inner_products
 
 RNG = np.random.default_rng(0)
@@ -160,9 +161,12 @@ def test_a_master_copy_keeps_what_half_precision_loses() -> None:
 def test_the_metric_divides_the_mean_before_the_division_by_the_length() -> None:
     params = normalised({"w": RNG.standard_normal((5, 2)), "b": np.ones(2)}, {"w": 0})
     gs = [{"w": RNG.standard_normal((5, 2)), "b": RNG.standard_normal(2)} for _ in range(3)]
-    nd = NDAdam({"w": 0}, 0.01, 7.0, 0.8, 0.95, 0.1)
+    nd = NDAdam(
+        {lambda path, leaf: leaf.shape == (5, 2): 0}, lambda t: 0.03 / t, 7.0, 0.8, 0.95, 0.1
+    )
     before, _ = run(nd, params, gs[:2])
     new, state = run(nd, params, gs)
+    state.slots["v"] = dict(reversed(state.v.items()))
     h, mass = nd.metric(state), 1 - 0.8**3
     bar = before["w"] - state.m["w"] / mass / h["w"]
     np.testing.assert_allclose(bar / np.linalg.norm(bar, axis=0), new["w"], rtol=1e-12)
@@ -221,6 +225,36 @@ def test_other_lengths_are_refused_with_the_leaf_and_the_lengths() -> None:
         Maximize(NDAdam({"*": (0, 1)})).init(np.ones((2, 2)))
 
 
+def test_a_vector_of_zeros_is_refused_without_a_warning() -> None:
+    with np.errstate(all="raise"):
+        with pytest.raises(ValueError, match="has no direction"):
+            normalised(np.zeros((3, 2)), {"*": 0})
+        with pytest.raises(ValueError, match="have 0 to 0"):
+            NDAdam({"*": 0}).init(np.zeros((3, 2)))
+
+
+def test_a_length_just_at_the_limit_is_accepted() -> None:
+    for length in (1 - 1e-4, 1 + 1e-4):
+        assert NDAdam({"*": -1}).init(np.array([length])).v.shape == (1,)
+
+
+def test_the_first_axis_may_be_counted_from_the_end() -> None:
+    assert NDAdam({"*": -2}).init(np.eye(2)).v.shape == (1, 2)
+
+
+def test_whole_leaves_are_stepped_as_written() -> None:
+    nd = NDAdam({2: 0})
+    text = explain(nd, np.eye(2), nd.init(np.eye(2)))
+    assert text.endswith("it needs whole leaves")
+
+
+def test_the_axes_are_kept_as_tuples_of_their_own() -> None:
+    given = {"w": 0}
+    nd = NDAdam(given)
+    given["w"] = 1
+    assert nd.axes == {"w": (0,)}
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf, 0.0])
 def test_vectors_without_a_direction_are_refused(bad: float) -> None:
     w = np.array([[1.0, bad], [0.0, 0.0]])
@@ -256,6 +290,7 @@ def test_a_selector_that_fits_no_leaf_is_refused() -> None:
         ({"w": True}, "^axes: for 'w' expected an axis"),
         ({"w": ()}, "^axes: for 'w' expected an axis"),
         ({"w": (0, 0)}, "^axes: for 'w' expected an axis"),
+        ({"w": (0, "1")}, "^axes: for 'w' expected an axis"),
         ({"w": 1.0}, "^axes: for 'w' expected an axis"),
     ],
 )
