@@ -31,14 +31,6 @@ class Config:
     gain: float = 0.01  # a learning rate counts for the slope if decay saves it this much error
 
 
-CONFIGS = {"small": Config()}
-PUBLISHED = {  # Loshchilov & Hutter 2019; see experiments/published
-    "model": "26 2x64d Shake-Shake ResNet", "data": "CIFAR-10", "batch": 128, "epochs": 100,
-    "schedules": ("fixed", "drops at 30, 60, 80", "cosine"), "factor": 2,
-    "methods": ("Adam + L2", "AdamW", "SGD + L2", "SGDW"),
-}  # fmt: skip
-
-
 def trained(
     method: Optimizer, lr: Any, decay: Any, seeds: Any, steps: int, config: Any
 ) -> tuple[Tree, Any]:
@@ -125,4 +117,4 @@ def experiment(config: Config) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    records.run("decay_grid", CONFIGS, experiment, __doc__)
+    records.run("decay_grid", Config(), experiment, "weight_decay", __doc__)

@@ -33,9 +33,6 @@ class Config:
     noises: tuple[float, ...] = (0.0, 0.2)  # shares of training labels drawn anew
 
 
-CONFIGS = {"small": Config()}
-
-
 def grid(middle: float, config: Config) -> np.ndarray:
     return middle * config.factor ** np.arange(-(config.rates // 2), config.rates // 2 + 1)
 
@@ -76,4 +73,4 @@ def experiment(config: Config) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    records.run("marginal_value", CONFIGS, experiment, __doc__)
+    records.run("marginal_value", Config(), experiment, "marginal_value", __doc__)

@@ -3,7 +3,7 @@
 python experiments/nd_adam.py --record
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -32,26 +32,6 @@ class Config:
     batch: int = 64
     noises: tuple[float, ...] = (0.0, 0.2)  # shares of training labels drawn anew
     lengths: tuple[float, ...] = (0.01, 0.1, 1.0, 10.0, 100.0)  # of the first weight vectors
-
-
-@dataclass(frozen=True)
-class Published:
-    """Zhang et al. 2017: error on CIFAR-10 in %, SGD 4.61, Adam 6.14, ND-Adam 4.53."""
-
-    network: str = "WRN-22-7.5"
-    data: str = "CIFAR-10"
-    steps: int = 80_000
-    batch: int = 128
-    schedule: str = "cosine"
-    rates: dict[str, float] = field(
-        default_factory=lambda: {"Momentum": 0.1, "Adam": 1e-3, "NDAdam": 1e-3}
-    )
-    ratio: float = 50.0  # alpha_v = 0.05
-    weight_decay: float = 1e-3  # of SGD
-    seeds: int = 5
-
-
-CONFIGS = {"small": Config(), "published": Published()}
 
 
 def runs(noise: float, seeds: Any, config: Config, lengths: Any = ()) -> DirectionNetworks:
@@ -104,8 +84,6 @@ def lengths_matter(name: str, best: dict[str, float], config: Config) -> list[An
 
 
 def experiment(config: Any) -> dict[str, Any]:
-    if isinstance(config, Published):
-        raise SystemExit("the published scale runs with torch on a GPU: see experiments/published/")
     results: dict[str, Any] = {}
     for noise in config.noises:
         found = results[f"noise {noise:g}"] = {}
@@ -118,4 +96,4 @@ def experiment(config: Any) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    records.run("nd_adam", CONFIGS, experiment, __doc__)
+    records.run("nd_adam", Config(), experiment, "nd_adam", __doc__)

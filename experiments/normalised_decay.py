@@ -26,13 +26,6 @@ class Config:
     noise: float = 0.2  # share of training labels drawn anew
 
 
-CONFIGS = {"small": Config()}
-PUBLISHED = {  # Loshchilov & Hutter 2019, but for the budgets, which are ours
-    "model": "26 2x64d Shake-Shake ResNet", "data": "CIFAR-10", "batch": 128,
-    "epochs": (25, 100, 400), "weight_decay_norm": (0.025, 0.05), "schedule": "cosine",
-}  # fmt: skip
-
-
 def experiment(config: Config) -> dict[str, Any]:
     x = np.log2(config.epochs)
     runs = [
@@ -59,4 +52,4 @@ def experiment(config: Config) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    records.run("normalised_decay", CONFIGS, experiment, __doc__)
+    records.run("normalised_decay", Config(), experiment, "weight_decay", __doc__)

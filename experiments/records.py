@@ -1,13 +1,14 @@
-"""What the experiments share: the choice of a scale, and records that say how they were made.
+"""What the experiments share: the program, and records that say how they were made.
 
-An experiment is a program beside this file. Its configuration is a frozen dataclass, at two scales:
-"small" takes minutes on a laptop and is what the chapters show; "published" is the paper's, for a GPU.
+An experiment is a program beside this file, of minutes on a laptop. Its configuration is a frozen
+dataclass. The same experiment at the scale of its paper, for a GPU, is in `published/`.
 """
 
 import argparse
 import json
 import os
 import platform
+import re
 import textwrap
 import time
 from dataclasses import asdict
@@ -68,7 +69,10 @@ def written(value: Any, indent: int = 4) -> str:
     if isinstance(value, dict) and any(isinstance(each, dict) for each in value.values()):
         lines = (f"{pad}{name!r}: {written(each, indent + 4)},\n" for name, each in value.items())
         return "{\n" + "".join(lines) + " " * (indent - 4) + "}"
-    return textwrap.fill(repr(value), 96 - indent, subsequent_indent=pad)
+    whole = re.sub(r"'[^']*'", lambda name: name[0].replace(" ", "\0"), repr(value))
+    return textwrap.fill(
+        whole, 96 - indent, subsequent_indent=pad, break_long_words=False, break_on_hyphens=False
+    ).replace("\0", " ")
 
 
 def literal(name: str) -> str:
@@ -78,20 +82,23 @@ def literal(name: str) -> str:
     return head + written(results).removeprefix("{\n").replace("'", '"')
 
 
-def run(name: str, configs: dict[str, Any], experiment: Any, description: str) -> None:
-    """The program: choose a configuration, run it, and keep or show what it found.
+def run(name: str, config: Any, experiment: Any, published: str, description: str) -> None:
+    """The program: run the experiment, and keep or show what it found.
 
     experiment  a function of the configuration that returns a dict of lists and numbers
+    published   the experiment in `published/` that has the paper's own settings
     """
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--scale", choices=list(configs), default="small")
+    parser.add_argument("--scale", choices=["small", "published"], default="small")
     parser.add_argument("--record", nargs="?", type=Path, const=RESULTS, help="keep the results")
     parser.add_argument("--literal", action="store_true", help="print the kept results as a cell")
     chosen = parser.parse_args()
+    if chosen.scale == "published":
+        parser.exit(2, f"On a GPU: python experiments/published/run.py {published} --folder DATA\n")
     if chosen.literal:
         print(literal(name))
         return
-    config, start = configs[chosen.scale], time.perf_counter()
+    start = time.perf_counter()
     results = experiment(config)
     if chosen.record:
         record(name, config, results, time.perf_counter() - start, chosen.record)

@@ -36,10 +36,6 @@ class Config:
         return warm_restarts(1.0, self.T_0 * self.epoch, 2)
 
 
-# The paper's, for whoever has the GPU: a Shake-Shake ResNet 26 2x64d on CIFAR-10, batches of 128,
-# T_0 = 100 epochs, T_mult = 2, lambda_norm = 0.025 to 0.05, three cycles of 700 epochs together.
-CONFIGS = {"small": Config()}
-
 Setting = Any
 Made = tuple[Optimizer, dict[str, Setting]]
 
@@ -134,4 +130,4 @@ def experiment(config: Config) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    records.run("restarts", CONFIGS, experiment, __doc__)
+    records.run("restarts", Config(), experiment, "warm_restarts", __doc__)
