@@ -143,12 +143,14 @@ class Decoupled(Wrapper):
     rounding. Raises TypeError where `inner` has no lr, or moves a copy of the parameter.
     """
 
-    weight_decay: Schedule  # lambda, in units of 1 / theta
+    weight_decay: Schedule  # lambda, in units of 1 / lr
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if "lr" not in settings_of(self.inner):
-            raise TypeError(f"inner: {type(self.inner).__name__} has no lr to multiply the decay.")
+        if "lr" not in settings_of(self.inner) or "lr" not in keywords(self.inner.rule):
+            raise TypeError(
+                f"inner: {type(self.inner).__name__} has no lr in its rule to multiply the decay."
+            )
         if "master" in self.inner.slots:
             raise TypeError("inner: the decay would miss the master weights. Put them outside.")
 

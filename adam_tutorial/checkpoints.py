@@ -12,6 +12,7 @@ import contextlib
 import json
 import math
 import os
+import reprlib
 import secrets
 import shutil
 import struct
@@ -118,8 +119,9 @@ def _plain(value: Any, where: str) -> Any:
     if type(value) is dict and all(type(k) is str for k in value) and value.keys() != {"float64"}:
         return {key: _plain(each, f"{where}[{key!r}]") for key, each in value.items()}
     raise TypeError(
-        f"{where}: expected str, int, float, bool, None, or a list or dict (with str keys) of them, "
-        f"got {type(value).__name__}. Make arrays lists with tolist(). Nothing was written."
+        f"{where}: expected str, int, float, bool, None, or a list or dict of them (keys are str, and "
+        f"not 'float64' alone), got {reprlib.repr(value)}, a {type(value).__name__}. tolist() makes "
+        "plain values of arrays and NumPy's numbers. Nothing was written."
     )
 
 
@@ -256,13 +258,22 @@ def save(
     between, `path` holds the old file or the new one. TypeError, ValueError and OSError say what
     could not be written.
     """
+    if not isinstance(method, Optimizer):
+        raise TypeError(
+            f"method: expected an optimizer, got {type(method).__name__}. The arguments are (path, "
+            "method, params, state). Nothing was written."
+        )
+    if not isinstance(extras, dict | None):
+        raise TypeError(
+            f"extras: expected a dict such as {{'epoch': 1}}, got {type(extras).__name__}. Nothing "
+            "was written."
+        )
     members = _members(method, params, state)
     header = _header(method, params, state, members, {} if extras is None else extras)
 
     def write(file: IO[bytes]) -> None:
-        with zipfile.ZipFile(
-            file, "w"
-        ) as archive:  # stored: compressing floats takes time for little
+        # stored, not compressed: compressing floats takes time for little
+        with zipfile.ZipFile(file, "w") as archive:
             _add(archive, _HEADER, header)
             for name, array in members.items():
                 _add(archive, f"{name}.npy", _npy(array), _bytes_of(array))

@@ -2,13 +2,13 @@
 
 Each is a frozen dataclass that is called with t and returns a Python float. It has no state: the
 value at step t follows from t alone, so a run that is resumed at step t goes on with the same
-numbers. Two with equal fields are equal, and all of them can be pickled. Settings that cannot be
+numbers. Two with equal fields are equal, and each can be pickled if its parts can. Settings that cannot be
 meant are refused when a schedule is made, not in the middle of a run.
 """
 
 # Generated from chapters/warm_restarts.ipynb by tools/tangle.py: edit the chapter, then run make tangle.
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,12 +17,12 @@ from operator import index
 from typing import Any
 
 from adam_tutorial.optimizer import Optimizer, Schedule, validated
-from adam_tutorial.wrappers import with_settings
+from adam_tutorial.wrappers import settings_of, with_settings
 
 
 # %% chapters/warm_restarts.ipynb#schedules-base
 @dataclass(frozen=True)
-class _OfStep:
+class _OfStep(ABC):
     """A function of the step. A subclass says what it is worth at step t."""
 
     def __call__(self, t: int) -> float:
@@ -293,11 +293,18 @@ class cycle_decay(_OfStep):
 def with_restarts(
     method: Optimizer, T_0: int, T_mult: int = 1, lambda_norm: float = 0.05
 ) -> Optimizer:
-    """The method with cosine restarts as its eta, and its decay normalised for each cycle.
+    """The method with cosine restarts as its eta, and lambda_norm / sqrt(T_i) as its weight_decay.
 
-    `with_restarts(PaperAdamW(lr), T_0, T_mult)` is AdamWR [Loshchilov & Hutter 2019]. Raises
-    ValueError for a method that lacks `eta` or `weight_decay`.
+    T_0 is the first cycle's length in steps; each cycle is T_mult times as long as the one before.
+    Both fields are replaced, whatever they were; lr still multiplies. `with_restarts(PaperAdamW(lr),
+    T_0, T_mult)` is AdamWR [Loshchilov & Hutter 2019]. Raises ValueError for a method that has no
+    eta, such as `AdamW`: there use lr=warm_restarts(lr, T_0, T_mult).
     """
+    if "eta" not in settings_of(method):
+        raise ValueError(
+            f"{type(method).__name__} has no eta: take PaperAdamW or SGDW, or give this one "
+            "lr=warm_restarts(lr, T_0, T_mult)."
+        )
     eta = warm_restarts(1.0, T_0, T_mult)
     decay = cycle_decay(lambda_norm, eta)
     return with_settings(method, {"eta": eta, "weight_decay": decay})

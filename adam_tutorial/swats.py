@@ -19,7 +19,7 @@ from adam_tutorial.optimizer import Optimizer, Schedule, State, asked, slots_of,
 from adam_tutorial.trees import Array, Tree, map_leaves, matched
 
 
-# %% chapters/swats.ipynb#swats-projection
+# %% chapters/swats.ipynb#projected-rate
 def _product(one: Array, other: Array) -> Any:
     """The inner product of two arrays in float64, added up in C order whatever their layout."""
     return np.sum(np.ravel(one * other))
@@ -109,18 +109,19 @@ class _TwoPhases(Optimizer):
 class SWATS(_TwoPhases):
     """Adam, then SGD with momentum beta1 [Keskar & Socher 2017, Algorithm 1].
 
-    Slots m and v as in `AdamHat`; in SGD's phase m is (1 - beta1) times the velocity, and v idles.
-    The scalars say where a run stands: `switched`, the step that decided, or 0; `lr_sgd`, SGD's
-    rate; `gamma`, `average` and `updates`, what decides. Unlike the paper it corrects the average
-    by the number of its updates, and takes no rate below 0. Until it has switched, `prepare` looks
-    at all gradients, which costs many times the step itself; with CuPy the host waits for the GPU.
+    Slots m and v as in `AdamHat`; in SGD's phase m is (1 - beta1) times the velocity, and v goes on, unused.
+    It switches when the corrected mean of the projected rates, average / (1 - beta2**updates), is
+    within `tolerance` of the newest, gamma. The scalars, from the first step on, say where a run
+    stands: `switched`, the step that decided, or 0; `lr_sgd`, SGD's rate. Unlike the paper it
+    corrects by the number of updates, and takes no rate below 0. Until it has switched, `prepare`
+    looks at all gradients, which costs many times the step; with CuPy the host waits for the GPU.
     """
 
     lr: Schedule = 1e-3  # alpha; a schedule goes on after the switch, and scales SGD's rate
     beta1: float = 0.9  # memory of the mean, in [0, 1), and SGD's momentum
     beta2: float = 0.999  # memory of the square, and of the projected rates
     eps: float = 1e-9  # outside the root, before bias correction; in units of the gradient
-    tolerance: float = 1e-9  # of the decision, in units of SGD's rate; the paper's is eps
+    tolerance: float = 1e-9  # in units of SGD's rate; the paper's, and noisy runs may need 1e-3
     slots = ("m", "v")
 
     def __post_init__(self) -> None:
@@ -134,7 +135,7 @@ class SWATS(_TwoPhases):
     ) -> tuple[Any, Any, Any]:  # fmt: skip
         m = keep * m + (1 - beta1) * g
         v = beta2 * v + (1 - beta2) * (g * g)
-        is_adam = adam * (v + 1) > 0  # one number for all elements, as a mask: 1 or -1
+        is_adam = adam * (v + 1) > 0  # the sign of adam, 1 or -1, as a mask shaped like v
         theta = theta - rate * m / np.where(is_adam, np.sqrt(v) + eps, 1.0)
         return theta, m, v
 

@@ -10,7 +10,7 @@ then belongs to setting r, and one product of matrices serves all runs, on the C
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -66,9 +66,11 @@ def network_grad(params: Tree, pixels: Array, targets: Array) -> dict[str, Array
 
 
 # %% chapters/marginal_value.ipynb#sweeps-networks
-@cache
+@lru_cache(maxsize=4096)
 def _order(seed: int, epoch: int, examples: int) -> Array:
-    return np.random.default_rng((seed, epoch)).permutation(examples)
+    order = np.random.default_rng((seed, epoch)).permutation(examples)
+    order.setflags(write=False)  # every run of this seed gets the same
+    return order
 
 
 @dataclass(frozen=True)
@@ -155,7 +157,7 @@ def _alone(method: Optimizer, params: Tree, state: State) -> dict[str, float]:
     """The method's numbers for the next step, if they do not depend on the gradients."""
     try:
         return method.prepare(params, None, state)
-    except Exception as looked:
+    except (TypeError, ValueError, AttributeError) as looked:
         raise TypeError(
             f"{type(method).__name__} looks at all gradients before a step, and here they belong to "
             "different runs. Train its runs one by one."

@@ -393,6 +393,10 @@ def check_selector(selector: Any, field: str = "groups") -> None:
 def _method_of(inner: Optimizer, selector: Any, settings: Any) -> Optimizer:
     """The method with the settings of one group, or an error that names the group."""
     check_selector(selector)
+    if not isinstance(settings, Mapping):
+        raise TypeError(
+            f"group {selector!r}: expected a dict of settings, such as {{'lr': 1e-3}}, got {settings!r}."
+        )
     try:
         return with_settings(inner, settings)
     except (TypeError, ValueError) as error:

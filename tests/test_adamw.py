@@ -14,6 +14,7 @@ from adam_tutorial import (
     L2,
     SGD,
     SGDW,
+    SWATS,
     Adam,
     AdamW,
     Clipped,
@@ -162,7 +163,7 @@ class Rateless(Optimizer):
 
 
 def test_what_decoupled_refuses() -> None:
-    with pytest.raises(TypeError, match="inner: Rateless has no lr to multiply the decay"):
+    with pytest.raises(TypeError, match="inner: Rateless has no lr in its rule to multiply the decay"):
         Decoupled(Rateless(), 0.1)
     with pytest.raises(TypeError, match="miss the master weights. Put them outside"):
         Decoupled(MasterWeights(SGD(0.1)), 0.1)
@@ -275,3 +276,8 @@ def test_a_run_without_updates_has_no_normalised_decay(bad: tuple[Any, ...]) -> 
 
 def test_the_equations_say_lambda_and_eta() -> None:
     assert r"\eta" in equation(PaperAdamW) and r"\lambda" in equation(AdamW)
+
+
+def test_decay_beside_swats_is_refused_when_it_is_made():
+    with pytest.raises(TypeError, match="SWATS has no lr in its rule"):
+        Decoupled(SWATS(), 0.1)

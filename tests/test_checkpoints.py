@@ -1163,3 +1163,19 @@ def test_two_programs_that_save_to_one_name() -> None:
 if __name__ == "__main__":  # writes the golden file, once for each version of the format
     GOLDEN.parent.mkdir(exist_ok=True)
     save(GOLDEN, *golden_run(), extras={"epoch": 3})
+
+
+@pytest.mark.parametrize("extras", [[], [1], 0, 7, "", "e", True, 2.5], ids=repr)
+def test_extras_are_a_dict(tmp_path, extras):
+    adam, params = Adam(), np.ones(3)
+    with pytest.raises(TypeError, match="extras: expected a dict such as"):
+        save(tmp_path / "a.npz", adam, params, adam.init(params), extras)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_method_comes_second(tmp_path):
+    adam, params = Adam(), np.ones(3)
+    with pytest.raises(
+        TypeError, match=r"method: expected an optimizer, got PosixPath.*\(path, method"
+    ):
+        save(adam, tmp_path / "a.npz", params, adam.init(params))

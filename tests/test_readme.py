@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
 PAGES = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE-TEXT.md", "benchmarks/README.md"]
 
-on_numpy, on_cupy, on_more, on_torch, on_wrappers, on_rule, on_saving = re.findall(
+on_numpy, on_schedules, on_cupy, on_more, on_torch, on_wrappers, on_rule, on_saving = re.findall(
     r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL
 )
 
@@ -136,3 +136,10 @@ def test_hooks_run_the_projects_own_tools():
     for hook in hooks["repos"][0]["hooks"]:
         for word in hook["entry"].split():
             assert not word.endswith(".py") or (ROOT / word).is_file()
+
+
+def test_the_example_of_schedules_climbs_to_its_rate_and_restarts(capsys):
+    shown = run(on_schedules)
+    rate, eta = map(float, capsys.readouterr().out.split())
+    assert rate == pytest.approx(1e-3, rel=0.03) and eta == 1.0
+    assert shown["method"].hyper(1001)["lr"] == 0.0

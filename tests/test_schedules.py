@@ -15,7 +15,7 @@ import pytest
 import torch
 from torch.optim import lr_scheduler as theirs
 
-from adam_tutorial import L2, SGD, Adam, Groups, Optimizer, PaperAdamW, Schedule
+from adam_tutorial import L2, SGD, Adam, AdamW, Groups, Optimizer, PaperAdamW, Schedule
 from adam_tutorial.schedules import (
     constant,
     cosine,
@@ -293,7 +293,7 @@ def test_adamwr_is_adamw_with_two_schedules() -> None:
 
 
 def test_restarts_need_a_method_with_a_multiplier() -> None:
-    with pytest.raises(ValueError, match="SGD has no hyper-parameter 'eta'"):
+    with pytest.raises(ValueError, match="SGD has no eta: take PaperAdamW"):
         with_restarts(SGD(0.1), 50)
 
 
@@ -432,3 +432,8 @@ def test_pytorch_asked_for_a_number_may_be_a_cycle_late() -> None:
     assert ours.cycle(1211) == (5, 0, 2430) and ours(1211) == 0.5
     if sgd.param_groups[0]["lr"] != 0.5:  # until they repair it
         assert sgd.param_groups[0]["lr"] == pytest.approx(0, abs=1e-12)
+
+
+def test_restarts_need_an_eta_and_say_who_has_one():
+    with pytest.raises(ValueError, match=r"AdamW has no eta: take PaperAdamW or SGDW"):
+        with_restarts(AdamW(), 10)

@@ -625,3 +625,8 @@ def test_another_rate_is_another_method_with_the_same_state() -> None:
         adam = replace(adam, lr=0.01) if t == 4 else adam
         adam.step(theta, g, state)
     assert differing(theta, planned) == [] and adam.hyper(state.t + 1)["lr"] == 0.01
+
+
+def test_a_group_has_a_dict_of_settings():
+    with pytest.raises(TypeError, match=r"group 'b': expected a dict of settings, .*got 0.0"):
+        Groups(Adam(), {"b": 0.0})
