@@ -243,6 +243,20 @@ def _see_on_disk(folder: Path) -> None:
         os.close(descriptor)
 
 
+# %% chapters/checkpoints.ipynb#checkpoints-arguments
+def _check_arguments(method: Any, extras: Any) -> None:
+    if not isinstance(method, Optimizer):
+        raise TypeError(
+            f"method: expected an optimizer, got {type(method).__name__}. The arguments are (path, "
+            "method, params, state). Nothing was written."
+        )
+    if not isinstance(extras, dict | None):
+        raise TypeError(
+            f"extras: expected a dict such as {{'epoch': 1}}, got {type(extras).__name__}. Nothing "
+            "was written."
+        )
+
+
 # %% chapters/checkpoints.ipynb#checkpoints-save
 def save(
     path: str | os.PathLike[str],
@@ -258,16 +272,7 @@ def save(
     between, `path` holds the old file or the new one. TypeError, ValueError and OSError say what
     could not be written.
     """
-    if not isinstance(method, Optimizer):
-        raise TypeError(
-            f"method: expected an optimizer, got {type(method).__name__}. The arguments are (path, "
-            "method, params, state). Nothing was written."
-        )
-    if not isinstance(extras, dict | None):
-        raise TypeError(
-            f"extras: expected a dict such as {{'epoch': 1}}, got {type(extras).__name__}. Nothing "
-            "was written."
-        )
+    _check_arguments(method, extras)
     members = _members(method, params, state)
     header = _header(method, params, state, members, {} if extras is None else extras)
 

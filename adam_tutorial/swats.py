@@ -111,10 +111,10 @@ class SWATS(_TwoPhases):
 
     Slots m and v as in `AdamHat`; in SGD's phase m is (1 - beta1) times the velocity, and v goes on, unused.
     It switches when the corrected mean of the projected rates, average / (1 - beta2**updates), is
-    within `tolerance` of the newest, gamma. The scalars, from the first step on, say where a run
-    stands: `switched`, the step that decided, or 0; `lr_sgd`, SGD's rate. Unlike the paper it
-    corrects by the number of updates, and takes no rate below 0. Until it has switched, `prepare`
-    looks at all gradients, which costs many times the step; with CuPy the host waits for the GPU.
+    within `tolerance` of the newest, gamma. Scalars, from the first step on: `switched`, the step
+    that decided, or 0; `lr_sgd`, SGD's rate. Unlike the paper it corrects by the number of updates,
+    and takes no rate below 0. Until it has switched, `prepare` looks at all gradients, which costs
+    many times the step; with CuPy the host waits for the GPU.
     """
 
     lr: Schedule = 1e-3  # alpha; a schedule goes on after the switch, and scales SGD's rate

@@ -163,7 +163,9 @@ class Rateless(Optimizer):
 
 
 def test_what_decoupled_refuses() -> None:
-    with pytest.raises(TypeError, match="inner: Rateless has no lr in its rule to multiply the decay"):
+    with pytest.raises(
+        TypeError, match="inner: Rateless has no lr in its rule to multiply the decay"
+    ):
         Decoupled(Rateless(), 0.1)
     with pytest.raises(TypeError, match="miss the master weights. Put them outside"):
         Decoupled(MasterWeights(SGD(0.1)), 0.1)
