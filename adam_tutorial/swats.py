@@ -109,12 +109,11 @@ class _TwoPhases(Optimizer):
 class SWATS(_TwoPhases):
     """Adam, then SGD with momentum beta1 [Keskar & Socher 2017, Algorithm 1].
 
-    Slots m and v as in `AdamHat`; in SGD's phase m is (1 - beta1) times the velocity, and v goes on, unused.
+    Slots m and v as in `AdamHat`; in SGD's phase m is (1 - beta1) times the velocity, v unused.
     It switches when the corrected mean of the projected rates, average / (1 - beta2**updates), is
-    within `tolerance` of the newest, gamma. Scalars, from the first step on: `switched`, the step
-    that decided, or 0; `lr_sgd`, SGD's rate. Unlike the paper it corrects by the number of updates,
-    and takes no rate below 0. Until it has switched, `prepare` looks at all gradients, which costs
-    many times the step; with CuPy the host waits for the GPU.
+    within `tolerance` of the newest, gamma; never to a rate below 0, unlike the paper. Scalars:
+    `switched`, the step that decided, or 0; `lr_sgd`, SGD's rate. Before it, `prepare` looks at all
+    gradients: that costs many times the step, and with CuPy the host waits.
     """
 
     lr: Schedule = 1e-3  # alpha; a schedule goes on after the switch, and scales SGD's rate
