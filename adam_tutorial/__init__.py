@@ -152,7 +152,6 @@ __all__: list[str] = [
     "leaves",
     "linear",
     "load",
-    "log_probabilities",
     "log_softmax",
     "longest_move",
     "losses",
@@ -356,7 +355,6 @@ _HOME: dict[str, str] = {
     "leaves": "trees",
     "linear": "schedules",
     "load": "checkpoints",
-    "log_probabilities": "sweeps",
     "log_softmax": "problems",
     "longest_move": "family",
     "losses": "sweeps",
@@ -645,7 +643,6 @@ if TYPE_CHECKING:
     from adam_tutorial.sweeps import Setting as Setting
     from adam_tutorial.sweeps import errors as errors
     from adam_tutorial.sweeps import interval as interval
-    from adam_tutorial.sweeps import log_probabilities as log_probabilities
     from adam_tutorial.sweeps import losses as losses
     from adam_tutorial.sweeps import network_grad as network_grad
     from adam_tutorial.sweeps import network_scores as network_scores

@@ -130,9 +130,9 @@ class SparseFeatures:
 
 # %% chapters/descent.ipynb#problems-softmax
 def log_softmax(scores: Array) -> Array:
-    """Rows of scores (n, k) to rows of log-probabilities; the largest score is taken off first."""
-    scores = scores - scores.max(axis=1, keepdims=True)
-    return scores - np.log(np.exp(scores).sum(axis=1, keepdims=True))
+    """Scores (..., k) to log-probabilities along the last axis; the largest score is taken off first."""
+    scores = scores - scores.max(axis=-1, keepdims=True)
+    return scores - np.log(np.exp(scores).sum(axis=-1, keepdims=True))
 
 
 def cross_entropy(params: Tree, pixels: Array, targets: Array) -> float:

@@ -17,7 +17,7 @@ import numpy as np
 
 from adam_tutorial.backends import asarray, to
 from adam_tutorial.optimizer import Optimizer, State, keywords
-from adam_tutorial.problems import Digits, digits
+from adam_tutorial.problems import Digits, digits, log_softmax
 from adam_tutorial.trees import Array, Tree, leaves, matched, paths, rebuild
 
 
@@ -46,16 +46,10 @@ def network_scores(params: Tree, pixels: Array) -> tuple[Array, Array]:
     return hidden @ params["W2"] + params["b2"], hidden
 
 
-def log_probabilities(scores: Array) -> Array:
-    """Scores to log-probabilities along the last axis; the largest score is taken off first."""
-    scores = scores - scores.max(axis=-1, keepdims=True)
-    return scores - np.log(np.exp(scores).sum(axis=-1, keepdims=True))
-
-
 def network_grad(params: Tree, pixels: Array, targets: Array) -> dict[str, Array]:
     """The gradient of each network's mean cross-entropy: pixels (R, n, 64), targets (R, n, 10)."""
     scores, hidden = network_scores(params, pixels)
-    error = (np.exp(log_probabilities(scores)) - targets) / pixels.shape[-2]
+    error = (np.exp(log_softmax(scores)) - targets) / pixels.shape[-2]
     back = (error @ params["W2"].swapaxes(1, 2)) * (hidden > 0)
     return {
         "W1": pixels.swapaxes(1, 2) @ back,
@@ -115,7 +109,7 @@ def _first_weights(seed: int, pixels: int, hidden: int) -> dict[str, Array]:
 def losses(params: Tree, data: Digits) -> Array:
     """Each run's mean cross-entropy on `data`, (R,), on the host."""
     scores, _ = network_scores(params, data.pixels)
-    return to(-(data.targets * log_probabilities(scores)).sum(axis=-1).mean(axis=-1), "numpy")
+    return to(-(data.targets * log_softmax(scores)).sum(axis=-1).mean(axis=-1), "numpy")
 
 
 def errors(params: Tree, data: Digits) -> Array:

@@ -222,6 +222,12 @@ def test_rows_of_log_probabilities_sum_to_1() -> None:
     np.testing.assert_allclose(p[0] / p[0, 0], np.exp([0, 1, 2]), rtol=1e-14)
 
 
+def test_log_softmax_is_taken_along_the_last_axis() -> None:
+    scores = np.random.default_rng(1).standard_normal((2, 3, 3))
+    apart = [log_softmax(run) for run in scores]
+    assert np.array_equal(log_softmax(scores), apart)
+
+
 def test_log_softmax_does_not_overflow() -> None:
     assert log_softmax(np.array([[1000.0, 0.0], [-1000.0, -1000.0]])).tolist() == [
         [0.0, -1000.0],

@@ -10,7 +10,6 @@ from adam_tutorial.sweeps import (
     Networks,
     errors,
     interval,
-    log_probabilities,
     losses,
     network_grad,
     network_scores,
@@ -134,8 +133,9 @@ def test_losses_and_errors_are_those_of_the_definition():
 
 
 def test_large_scores_do_not_overflow_and_a_diverged_run_has_no_error():
-    assert np.allclose(np.exp(log_probabilities(np.array([[1e4, 0.0]]))), [[1, 0]])
     runs = small()
+    large = {name: 1e4 * leaf for name, leaf in runs.start.items()}
+    assert np.isfinite(losses(large, runs.data)).all()
     params = runs.start
     params["b2"][1, 0, 3] = np.inf
     found = errors(params, runs.data)
