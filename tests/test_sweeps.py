@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from cases import differing
 
-from adam_tutorial import L2, SGD, Adam, Clipped, Groups, Nadam, Nesterov
+from adam_tutorial import L2, SGD, Adam, Clipped, Groups, Nadam, Nesterov, sweeps
 from adam_tutorial.problems import Digits
 from adam_tutorial.sweeps import (
     Networks,
@@ -94,6 +94,13 @@ def test_an_epoch_takes_each_row_at_most_once_in_a_new_order_for_each_seed_and_e
         assert len(set(first)) == len(set(second)) == 40 and first != second
     assert found[0][0] != found[0][1]
     assert found[0][0] == list(np.random.default_rng((3, 0)).permutation(50)[:20])
+
+
+def test_the_order_that_all_runs_of_a_seed_share_cannot_be_changed():
+    order = sweeps._order(3, 0, 50)
+    assert sweeps._order(3, 0, 50) is order
+    with pytest.raises(ValueError, match="read-only"):
+        order[0] = 1
 
 
 def test_the_gradient_is_the_slope_of_the_loss():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from adam_tutorial.sweeps import Networks, losses, network_scores, three_splits
-from adam_tutorial.weight_norm import DirectionNetworks, plain
+from adam_tutorial.weight_norm import DirectionNetworks, chained, plain
 
 DATA = three_splits(dtype=np.float64)[0]
 
@@ -50,3 +50,12 @@ def test_the_network_is_weight_normalised() -> None:
     unit = params["w"] / np.linalg.norm(params["w"], axis=1, keepdims=True)
     hidden = np.maximum(params["gain"] * (DATA.pixels[:3] @ unit) + params["b1"], 0)
     np.testing.assert_allclose(scores, hidden @ params["W2"] + params["b2"], rtol=1e-12)
+
+
+def test_step_t_takes_the_batch_of_the_ordinary_networks() -> None:
+    ours, ordinary = (make(DATA, (0, 1), hidden=4) for make in (DirectionNetworks, Networks))
+    params = ours.start
+    for t in (1, 2, 20):
+        expected = chained(params, ordinary.grad(plain(params), t))
+        for name, leaf in ours.grad(params, t).items():
+            np.testing.assert_array_equal(leaf, expected[name])
