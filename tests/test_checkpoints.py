@@ -1179,3 +1179,12 @@ def test_the_method_comes_second(tmp_path):
         TypeError, match=r"method: expected an optimizer, got PosixPath.*\(path, method"
     ):
         save(adam, tmp_path / "a.npz", params, adam.init(params))
+
+
+def test_all_bytes_are_with_the_system_before_it_is_asked_to_keep_them(tmp_path, monkeypatch):
+    kept, fsync = [], os.fsync
+    monkeypatch.setattr(os, "fsync", lambda fd: kept.append(os.fstat(fd)) or fsync(fd))
+    adam, params = Adam(), np.ones(3)
+    save(tmp_path / "a.npz", adam, params, adam.init(params))
+    files = [found.st_size for found in kept if stat.S_ISREG(found.st_mode)]
+    assert files == [(tmp_path / "a.npz").stat().st_size]
