@@ -77,6 +77,7 @@ bench: ## time a step, many arrays, the first step and the import; make bench RE
 	@$(BIN)/python benchmarks/many_leaves.py $(if $(RECORD),--record)
 	@$(BIN)/python benchmarks/compile_time.py $(if $(RECORD),--record)
 	@$(BIN)/python benchmarks/checkpoints.py $(if $(RECORD),--record)
+	@$(BIN)/python benchmarks/play.py $(if $(RECORD),--record)
 	@$(BIN)/python benchmarks/import_time.py
 
 bench-gpu: setup ## time a step on an NVIDIA GPU and keep the numbers in benchmarks/results

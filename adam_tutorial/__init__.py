@@ -12,37 +12,52 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 __all__: list[str] = [
+    "AMSGrad",
     "ARITHMETIC",
+    "AbsoluteLosses",
     "AdaMax",
     "Adadelta",
     "Adagrad",
     "Adam",
     "AdamHat",
+    "AdamNC",
     "AdamW",
+    "AdamX",
+    "AnnealedAdam",
     "Array",
     "AsWritten",
     "Axes",
+    "BITS",
+    "Ball",
+    "Box",
     "COMPARISONS",
     "COMPILE_AFTER",
     "COMPILE_SIZE",
     "CenteredRMSProp",
+    "Certificate",
     "CheckFailed",
     "CheckpointError",
     "Clipped",
     "CpuLeaf",
+    "Cycle",
     "Decoupled",
     "Dialect",
     "Digits",
     "DirectionNetworks",
+    "Domain",
     "DriftingTarget",
+    "EVERYWHERE",
+    "EnclosedGame",
     "Equation",
     "Evidence",
     "Expr",
+    "Game",
     "GpuLeaf",
     "Groups",
     "Guarded",
     "HalfLeaf",
     "Hooks",
+    "Interval",
     "KINDS",
     "KerasAdaMax",
     "KerasAdagrad",
@@ -52,6 +67,10 @@ __all__: list[str] = [
     "Kernel",
     "L2",
     "Leaves",
+    "Line",
+    "LinearLosses",
+    "LogisticLosses",
+    "MARKS",
     "MasterWeights",
     "Maximize",
     "Momentum",
@@ -61,28 +80,39 @@ __all__: list[str] = [
     "Nesterov",
     "Networks",
     "OPTIONS",
+    "OptaxAMSGrad",
     "Optimizer",
+    "Outcomes",
     "PARALLEL",
     "PaperAdamW",
     "Plan",
     "Plans",
+    "Premise",
     "Program",
+    "Projected",
+    "READINGS",
     "RMSProp",
     "Ravine",
     "Recorder",
+    "Regret",
     "Rosenbrock",
     "SGD",
     "SGDW",
     "SLICE",
+    "SOURCE",
     "SWATS",
     "Saddle",
     "Schedule",
     "Selector",
     "Setting",
+    "Simplex",
     "SkipStep",
     "SparseFeatures",
+    "SquareLosses",
     "State",
     "Symbol",
+    "Term",
+    "TorchAMSGrad",
     "TorchAdaMax",
     "TorchMomentum",
     "TorchMomentumRMSProp",
@@ -90,38 +120,68 @@ __all__: list[str] = [
     "TorchNesterov",
     "TraceError",
     "Tree",
+    "UNITS",
     "UnbiasedNadam",
+    "UncorrectedAdam",
+    "Undecided",
+    "WalledCycle",
     "Wrapper",
+    "adagrad_bound",
+    "adagrad_proof",
+    "adamnc_bound",
+    "adamnc_proof",
     "all_finite",
+    "amsgrad_bound",
+    "amsgrad_proof",
+    "any_step_bound",
+    "as_number",
+    "as_point",
     "asarray",
     "asked",
     "at_most",
     "available",
+    "best_point",
+    "beyond_rounding",
+    "bounded",
     "bytes_per_parameter",
     "c_source",
+    "certified",
     "chained",
     "check",
     "check_leaf",
     "check_selector",
     "checked_beta",
     "chosen",
+    "column_norms",
+    "comes_back",
+    "compared",
     "compiled",
     "composed",
     "compute_dtype",
+    "confirmed",
     "constant",
+    "constant_rate",
     "constants_of",
+    "convexity",
     "corrected_ema",
     "cosine",
+    "critical_rate",
     "cross_entropy",
     "cross_entropy_grad",
     "cuda",
     "cycle_decay",
+    "cycle_drift",
     "default",
+    "defossez_bound",
+    "defossez_certificate",
+    "defossez_proof",
     "describe",
     "digits",
     "dozat_schedule",
+    "draw_proof",
     "drift",
     "drift_limit",
+    "dual_adagrad_bound",
     "effective_size",
     "elementwise",
     "ema",
@@ -130,37 +190,64 @@ __all__: list[str] = [
     "equation",
     "errors",
     "explain",
+    "falling_rates",
     "figure",
+    "first_false",
+    "first_rounds",
+    "float_step",
     "follows_rotations",
     "gain",
+    "game_rates",
+    "gammas",
+    "gap",
     "get_threads",
     "global_norm",
     "gpu_problem",
+    "gradient_descent_bound",
+    "gradient_descent_proof",
     "half_life",
+    "has_metric",
     "host",
     "ignores_place",
     "ignores_units",
+    "in_box",
+    "in_intervals",
     "in_parts",
     "inner_products",
+    "inside",
     "interval",
     "inverse_root",
+    "is_on_a_line",
     "javascript",
     "joined",
     "judged",
     "kernel_source",
     "keywords",
+    "kingma_ba_average",
+    "kingma_ba_bound",
+    "kingma_ba_proof",
+    "known_horizon_bound",
+    "larger",
+    "largest",
+    "largest_norm",
     "leaves",
     "linear",
     "load",
     "log_softmax",
+    "long_cycle_proof",
     "longest_move",
     "losses",
+    "losses_at",
+    "lower",
     "map_leaves",
+    "master_bound",
+    "master_proof",
     "matched",
     "mean_age",
     "measured",
     "memory_owner",
     "memory_span",
+    "most_fall",
     "moves",
     "narrow",
     "network_grad",
@@ -169,19 +256,32 @@ __all__: list[str] = [
     "normalised_decay",
     "numba_missing",
     "of",
+    "on_floats",
+    "outcomes",
+    "own_points",
     "pack",
     "packed_alike",
     "paths",
+    "phase_map",
     "piecewise",
     "plain",
     "plan_of",
+    "play",
+    "play_together",
     "program_of",
     "progress",
     "projected_rate",
     "rebuild",
+    "reddi",
+    "reddi_proof",
     "refuse_capture",
+    "regret",
+    "regret_of",
+    "repaired_proof",
     "replay",
     "response",
+    "rounding",
+    "run_error",
     "same_bits",
     "save",
     "scalar_python",
@@ -189,13 +289,22 @@ __all__: list[str] = [
     "scaled",
     "set_threads",
     "settings_of",
+    "settled",
     "slots_of",
+    "smaller",
+    "smallest_C",
+    "steps_along",
     "symbolic",
     "three_splits",
     "to",
+    "total",
+    "total_gradient",
+    "total_loss",
     "trace",
     "train",
+    "turn",
     "unknown_keyword",
+    "upper",
     "validated",
     "vector_of",
     "vector_rule",
@@ -213,37 +322,52 @@ __all__: list[str] = [
 ]
 
 _HOME: dict[str, str] = {
+    "AMSGrad": "amsgrad",
     "ARITHMETIC": "tracing",
+    "AbsoluteLosses": "online",
     "AdaMax": "adamax",
     "Adadelta": "rmsprop",
     "Adagrad": "adagrad",
     "Adam": "adam",
     "AdamHat": "adam",
+    "AdamNC": "amsgrad",
     "AdamW": "adamw",
+    "AdamX": "amsgrad",
+    "AnnealedAdam": "theorem_of_2015",
     "Array": "trees",
     "AsWritten": "executors",
     "Axes": "nd_adam",
+    "BITS": "intervals",
+    "Ball": "projections",
+    "Box": "projections",
     "COMPARISONS": "tracing",
     "COMPILE_AFTER": "executors",
     "COMPILE_SIZE": "executors",
     "CenteredRMSProp": "rmsprop",
+    "Certificate": "bounds",
     "CheckFailed": "checks",
     "CheckpointError": "checkpoints",
     "Clipped": "wrappers",
     "CpuLeaf": "executors",
+    "Cycle": "online",
     "Decoupled": "adamw",
     "Dialect": "dialects",
     "Digits": "problems",
     "DirectionNetworks": "weight_norm",
+    "Domain": "projections",
     "DriftingTarget": "problems",
+    "EVERYWHERE": "projections",
+    "EnclosedGame": "intervals",
     "Equation": "dialects",
     "Evidence": "checks",
     "Expr": "tracing",
+    "Game": "online",
     "GpuLeaf": "kernels",
     "Groups": "wrappers",
     "Guarded": "wrappers",
     "HalfLeaf": "executors",
     "Hooks": "optimizer",
+    "Interval": "intervals",
     "KINDS": "checks",
     "KerasAdaMax": "conventions",
     "KerasAdagrad": "conventions",
@@ -253,6 +377,10 @@ _HOME: dict[str, str] = {
     "Kernel": "dialects",
     "L2": "wrappers",
     "Leaves": "optimizer",
+    "Line": "bounds",
+    "LinearLosses": "online",
+    "LogisticLosses": "online",
+    "MARKS": "theorem_of_2015",
     "MasterWeights": "precision",
     "Maximize": "wrappers",
     "Momentum": "momentum",
@@ -262,28 +390,39 @@ _HOME: dict[str, str] = {
     "Nesterov": "momentum",
     "Networks": "sweeps",
     "OPTIONS": "kernels",
+    "OptaxAMSGrad": "amsgrad",
     "Optimizer": "optimizer",
+    "Outcomes": "beyond_convexity",
     "PARALLEL": "executors",
     "PaperAdamW": "adamw",
     "Plan": "executors",
     "Plans": "executors",
+    "Premise": "bounds",
     "Program": "tracing",
+    "Projected": "projections",
+    "READINGS": "theorem_of_2015",
     "RMSProp": "rmsprop",
     "Ravine": "problems",
     "Recorder": "tracing",
+    "Regret": "online",
     "Rosenbrock": "problems",
     "SGD": "sgd",
     "SGDW": "adamw",
     "SLICE": "executors",
+    "SOURCE": "theorem_of_2015",
     "SWATS": "swats",
     "Saddle": "problems",
     "Schedule": "optimizer",
     "Selector": "wrappers",
     "Setting": "sweeps",
+    "Simplex": "projections",
     "SkipStep": "optimizer",
     "SparseFeatures": "problems",
+    "SquareLosses": "online",
     "State": "optimizer",
     "Symbol": "tracing",
+    "Term": "bounds",
+    "TorchAMSGrad": "amsgrad",
     "TorchAdaMax": "conventions",
     "TorchMomentum": "conventions",
     "TorchMomentumRMSProp": "conventions",
@@ -292,39 +431,69 @@ _HOME: dict[str, str] = {
     "TorchOptimizer": "torch_adapter",
     "TraceError": "tracing",
     "Tree": "trees",
+    "UNITS": "bounds",
     "UnbiasedNadam": "nadam",
+    "UncorrectedAdam": "counterexamples",
+    "Undecided": "intervals",
+    "WalledCycle": "theorem_of_2015",
     "Wrapper": "wrappers",
+    "adagrad_bound": "bounds",
+    "adagrad_proof": "bounds",
+    "adamnc_bound": "amsgrad",
+    "adamnc_proof": "amsgrad",
     "all_finite": "wrappers",
+    "amsgrad_bound": "amsgrad",
+    "amsgrad_proof": "amsgrad",
+    "any_step_bound": "bounds",
     "array_view": "torch_adapter",
+    "as_number": "bounds",
+    "as_point": "bounds",
     "asarray": "backends",
     "asked": "optimizer",
     "at_most": "checks",
     "available": "backends",
+    "best_point": "online",
+    "beyond_rounding": "bounds",
+    "bounded": "bounds",
     "bytes_per_parameter": "roofline",
     "c_source": "dialects",
+    "certified": "counterexamples",
     "chained": "weight_norm",
     "check": "checks",
     "check_leaf": "optimizer",
     "check_selector": "wrappers",
     "checked_beta": "moments",
     "chosen": "wrappers",
+    "column_norms": "bounds",
+    "comes_back": "bounds",
+    "compared": "bounds",
     "compiled": "executors",
     "composed": "wrappers",
     "compute_dtype": "optimizer",
+    "confirmed": "bounds",
     "constant": "schedules",
+    "constant_rate": "bounds",
     "constants_of": "dialects",
+    "convexity": "bounds",
     "corrected_ema": "bias_correction",
     "cosine": "schedules",
+    "critical_rate": "beyond_convexity",
     "cross_entropy": "problems",
     "cross_entropy_grad": "problems",
     "cuda": "dialects",
     "cycle_decay": "schedules",
+    "cycle_drift": "counterexamples",
     "default": "backends",
+    "defossez_bound": "beyond_convexity",
+    "defossez_certificate": "beyond_convexity",
+    "defossez_proof": "beyond_convexity",
     "describe": "backends",
     "digits": "problems",
     "dozat_schedule": "nadam",
+    "draw_proof": "theorem_of_2015",
     "drift": "bias_correction",
     "drift_limit": "bias_correction",
+    "dual_adagrad_bound": "bounds",
     "effective_size": "moments",
     "elementwise": "kernels",
     "ema": "moments",
@@ -333,37 +502,64 @@ _HOME: dict[str, str] = {
     "equation": "dialects",
     "errors": "sweeps",
     "explain": "executors",
+    "falling_rates": "bounds",
     "figure": "figures",
+    "first_false": "bounds",
+    "first_rounds": "bounds",
+    "float_step": "executors",
     "follows_rotations": "family",
     "gain": "moments",
+    "game_rates": "bounds",
+    "gammas": "theorem_of_2015",
+    "gap": "online",
     "get_threads": "executors",
     "global_norm": "wrappers",
     "gpu_problem": "backends",
+    "gradient_descent_bound": "bounds",
+    "gradient_descent_proof": "bounds",
     "half_life": "moments",
+    "has_metric": "bounds",
     "host": "dialects",
     "ignores_place": "family",
     "ignores_units": "family",
+    "in_box": "intervals",
+    "in_intervals": "intervals",
     "in_parts": "executors",
     "inner_products": "nd_adam",
+    "inside": "bounds",
     "interval": "sweeps",
     "inverse_root": "schedules",
+    "is_on_a_line": "online",
     "javascript": "dialects",
     "joined": "schedules",
     "judged": "swats",
     "kernel_source": "kernels",
     "keywords": "optimizer",
+    "kingma_ba_average": "theorem_of_2015",
+    "kingma_ba_bound": "theorem_of_2015",
+    "kingma_ba_proof": "theorem_of_2015",
+    "known_horizon_bound": "bounds",
+    "larger": "intervals",
+    "largest": "bounds",
+    "largest_norm": "bounds",
     "leaves": "trees",
     "linear": "schedules",
     "load": "checkpoints",
     "log_softmax": "problems",
+    "long_cycle_proof": "counterexamples",
     "longest_move": "family",
     "losses": "sweeps",
+    "losses_at": "bounds",
+    "lower": "intervals",
     "map_leaves": "trees",
+    "master_bound": "bounds",
+    "master_proof": "bounds",
     "matched": "trees",
     "mean_age": "moments",
     "measured": "roofline",
     "memory_owner": "optimizer",
     "memory_span": "optimizer",
+    "most_fall": "counterexamples",
     "moves": "family",
     "narrow": "optimizer",
     "network_grad": "sweeps",
@@ -372,19 +568,32 @@ _HOME: dict[str, str] = {
     "normalised_decay": "adamw",
     "numba_missing": "executors",
     "of": "backends",
+    "on_floats": "dialects",
+    "outcomes": "beyond_convexity",
+    "own_points": "bounds",
     "pack": "packing",
     "packed_alike": "executors",
     "paths": "trees",
+    "phase_map": "counterexamples",
     "piecewise": "schedules",
     "plain": "weight_norm",
     "plan_of": "executors",
+    "play": "online",
+    "play_together": "counterexamples",
     "program_of": "tracing",
     "progress": "sweeps",
     "projected_rate": "swats",
     "rebuild": "trees",
+    "reddi": "counterexamples",
+    "reddi_proof": "counterexamples",
     "refuse_capture": "kernels",
+    "regret": "online",
+    "regret_of": "bounds",
+    "repaired_proof": "theorem_of_2015",
     "replay": "executors",
     "response": "family",
+    "rounding": "bounds",
+    "run_error": "bounds",
     "same_bits": "checks",
     "save": "checkpoints",
     "scalar_python": "dialects",
@@ -392,13 +601,22 @@ _HOME: dict[str, str] = {
     "scaled": "schedules",
     "set_threads": "executors",
     "settings_of": "wrappers",
+    "settled": "counterexamples",
     "slots_of": "optimizer",
+    "smaller": "intervals",
+    "smallest_C": "counterexamples",
+    "steps_along": "bounds",
     "symbolic": "dialects",
     "three_splits": "sweeps",
     "to": "backends",
+    "total": "bounds",
+    "total_gradient": "online",
+    "total_loss": "online",
     "trace": "problems",
     "train": "sweeps",
+    "turn": "counterexamples",
     "unknown_keyword": "optimizer",
+    "upper": "intervals",
     "validated": "optimizer",
     "vector_of": "packing",
     "vector_rule": "nd_adam",
@@ -419,30 +637,38 @@ _MODULES: list[str] = [
     "adam",
     "adamax",
     "adamw",
+    "amsgrad",
     "backends",
+    "beyond_convexity",
     "bias_correction",
+    "bounds",
     "checkpoints",
     "checks",
     "conventions",
+    "counterexamples",
     "dialects",
     "executors",
     "family",
     "figures",
+    "intervals",
     "kernels",
     "moments",
     "momentum",
     "nadam",
     "nd_adam",
+    "online",
     "optimizer",
     "packing",
     "precision",
     "problems",
+    "projections",
     "rmsprop",
     "roofline",
     "schedules",
     "sgd",
     "swats",
     "sweeps",
+    "theorem_of_2015",
     "tracing",
     "trees",
     "weight_norm",
@@ -455,30 +681,38 @@ if TYPE_CHECKING:
     from adam_tutorial import adam as adam
     from adam_tutorial import adamax as adamax
     from adam_tutorial import adamw as adamw
+    from adam_tutorial import amsgrad as amsgrad
     from adam_tutorial import backends as backends
+    from adam_tutorial import beyond_convexity as beyond_convexity
     from adam_tutorial import bias_correction as bias_correction
+    from adam_tutorial import bounds as bounds
     from adam_tutorial import checkpoints as checkpoints
     from adam_tutorial import checks as checks
     from adam_tutorial import conventions as conventions
+    from adam_tutorial import counterexamples as counterexamples
     from adam_tutorial import dialects as dialects
     from adam_tutorial import executors as executors
     from adam_tutorial import family as family
     from adam_tutorial import figures as figures
+    from adam_tutorial import intervals as intervals
     from adam_tutorial import kernels as kernels
     from adam_tutorial import moments as moments
     from adam_tutorial import momentum as momentum
     from adam_tutorial import nadam as nadam
     from adam_tutorial import nd_adam as nd_adam
+    from adam_tutorial import online as online
     from adam_tutorial import optimizer as optimizer
     from adam_tutorial import packing as packing
     from adam_tutorial import precision as precision
     from adam_tutorial import problems as problems
+    from adam_tutorial import projections as projections
     from adam_tutorial import rmsprop as rmsprop
     from adam_tutorial import roofline as roofline
     from adam_tutorial import schedules as schedules
     from adam_tutorial import sgd as sgd
     from adam_tutorial import swats as swats
     from adam_tutorial import sweeps as sweeps
+    from adam_tutorial import theorem_of_2015 as theorem_of_2015
     from adam_tutorial import torch_adapter as torch_adapter
     from adam_tutorial import tracing as tracing
     from adam_tutorial import trees as trees
@@ -493,6 +727,15 @@ if TYPE_CHECKING:
     from adam_tutorial.adamw import Decoupled as Decoupled
     from adam_tutorial.adamw import PaperAdamW as PaperAdamW
     from adam_tutorial.adamw import normalised_decay as normalised_decay
+    from adam_tutorial.amsgrad import AdamNC as AdamNC
+    from adam_tutorial.amsgrad import AdamX as AdamX
+    from adam_tutorial.amsgrad import AMSGrad as AMSGrad
+    from adam_tutorial.amsgrad import OptaxAMSGrad as OptaxAMSGrad
+    from adam_tutorial.amsgrad import TorchAMSGrad as TorchAMSGrad
+    from adam_tutorial.amsgrad import adamnc_bound as adamnc_bound
+    from adam_tutorial.amsgrad import adamnc_proof as adamnc_proof
+    from adam_tutorial.amsgrad import amsgrad_bound as amsgrad_bound
+    from adam_tutorial.amsgrad import amsgrad_proof as amsgrad_proof
     from adam_tutorial.backends import asarray as asarray
     from adam_tutorial.backends import available as available
     from adam_tutorial.backends import default as default
@@ -500,9 +743,54 @@ if TYPE_CHECKING:
     from adam_tutorial.backends import gpu_problem as gpu_problem
     from adam_tutorial.backends import of as of
     from adam_tutorial.backends import to as to
+    from adam_tutorial.beyond_convexity import Outcomes as Outcomes
+    from adam_tutorial.beyond_convexity import critical_rate as critical_rate
+    from adam_tutorial.beyond_convexity import defossez_bound as defossez_bound
+    from adam_tutorial.beyond_convexity import defossez_certificate as defossez_certificate
+    from adam_tutorial.beyond_convexity import defossez_proof as defossez_proof
+    from adam_tutorial.beyond_convexity import outcomes as outcomes
     from adam_tutorial.bias_correction import corrected_ema as corrected_ema
     from adam_tutorial.bias_correction import drift as drift
     from adam_tutorial.bias_correction import drift_limit as drift_limit
+    from adam_tutorial.bounds import UNITS as UNITS
+    from adam_tutorial.bounds import Certificate as Certificate
+    from adam_tutorial.bounds import Line as Line
+    from adam_tutorial.bounds import Premise as Premise
+    from adam_tutorial.bounds import Term as Term
+    from adam_tutorial.bounds import adagrad_bound as adagrad_bound
+    from adam_tutorial.bounds import adagrad_proof as adagrad_proof
+    from adam_tutorial.bounds import any_step_bound as any_step_bound
+    from adam_tutorial.bounds import as_number as as_number
+    from adam_tutorial.bounds import as_point as as_point
+    from adam_tutorial.bounds import beyond_rounding as beyond_rounding
+    from adam_tutorial.bounds import bounded as bounded
+    from adam_tutorial.bounds import column_norms as column_norms
+    from adam_tutorial.bounds import comes_back as comes_back
+    from adam_tutorial.bounds import compared as compared
+    from adam_tutorial.bounds import confirmed as confirmed
+    from adam_tutorial.bounds import constant_rate as constant_rate
+    from adam_tutorial.bounds import convexity as convexity
+    from adam_tutorial.bounds import dual_adagrad_bound as dual_adagrad_bound
+    from adam_tutorial.bounds import falling_rates as falling_rates
+    from adam_tutorial.bounds import first_false as first_false
+    from adam_tutorial.bounds import first_rounds as first_rounds
+    from adam_tutorial.bounds import game_rates as game_rates
+    from adam_tutorial.bounds import gradient_descent_bound as gradient_descent_bound
+    from adam_tutorial.bounds import gradient_descent_proof as gradient_descent_proof
+    from adam_tutorial.bounds import has_metric as has_metric
+    from adam_tutorial.bounds import inside as inside
+    from adam_tutorial.bounds import known_horizon_bound as known_horizon_bound
+    from adam_tutorial.bounds import largest as largest
+    from adam_tutorial.bounds import largest_norm as largest_norm
+    from adam_tutorial.bounds import losses_at as losses_at
+    from adam_tutorial.bounds import master_bound as master_bound
+    from adam_tutorial.bounds import master_proof as master_proof
+    from adam_tutorial.bounds import own_points as own_points
+    from adam_tutorial.bounds import regret_of as regret_of
+    from adam_tutorial.bounds import rounding as rounding
+    from adam_tutorial.bounds import run_error as run_error
+    from adam_tutorial.bounds import steps_along as steps_along
+    from adam_tutorial.bounds import total as total
     from adam_tutorial.checkpoints import CheckpointError as CheckpointError
     from adam_tutorial.checkpoints import load as load
     from adam_tutorial.checkpoints import save as save
@@ -525,6 +813,18 @@ if TYPE_CHECKING:
     from adam_tutorial.conventions import TorchMomentumRMSProp as TorchMomentumRMSProp
     from adam_tutorial.conventions import TorchNAdam as TorchNAdam
     from adam_tutorial.conventions import TorchNesterov as TorchNesterov
+    from adam_tutorial.counterexamples import UncorrectedAdam as UncorrectedAdam
+    from adam_tutorial.counterexamples import certified as certified
+    from adam_tutorial.counterexamples import cycle_drift as cycle_drift
+    from adam_tutorial.counterexamples import long_cycle_proof as long_cycle_proof
+    from adam_tutorial.counterexamples import most_fall as most_fall
+    from adam_tutorial.counterexamples import phase_map as phase_map
+    from adam_tutorial.counterexamples import play_together as play_together
+    from adam_tutorial.counterexamples import reddi as reddi
+    from adam_tutorial.counterexamples import reddi_proof as reddi_proof
+    from adam_tutorial.counterexamples import settled as settled
+    from adam_tutorial.counterexamples import smallest_C as smallest_C
+    from adam_tutorial.counterexamples import turn as turn
     from adam_tutorial.dialects import Dialect as Dialect
     from adam_tutorial.dialects import Equation as Equation
     from adam_tutorial.dialects import Kernel as Kernel
@@ -534,6 +834,7 @@ if TYPE_CHECKING:
     from adam_tutorial.dialects import equation as equation
     from adam_tutorial.dialects import host as host
     from adam_tutorial.dialects import javascript as javascript
+    from adam_tutorial.dialects import on_floats as on_floats
     from adam_tutorial.dialects import scalar_python as scalar_python
     from adam_tutorial.dialects import symbolic as symbolic
     from adam_tutorial.dialects import with_buffers as with_buffers
@@ -548,6 +849,7 @@ if TYPE_CHECKING:
     from adam_tutorial.executors import Plans as Plans
     from adam_tutorial.executors import compiled as compiled
     from adam_tutorial.executors import explain as explain
+    from adam_tutorial.executors import float_step as float_step
     from adam_tutorial.executors import get_threads as get_threads
     from adam_tutorial.executors import in_parts as in_parts
     from adam_tutorial.executors import numba_missing as numba_missing
@@ -565,6 +867,16 @@ if TYPE_CHECKING:
     from adam_tutorial.family import waits_for_gradients as waits_for_gradients
     from adam_tutorial.family import without as without
     from adam_tutorial.figures import figure as figure
+    from adam_tutorial.intervals import BITS as BITS
+    from adam_tutorial.intervals import EnclosedGame as EnclosedGame
+    from adam_tutorial.intervals import Interval as Interval
+    from adam_tutorial.intervals import Undecided as Undecided
+    from adam_tutorial.intervals import in_box as in_box
+    from adam_tutorial.intervals import in_intervals as in_intervals
+    from adam_tutorial.intervals import larger as larger
+    from adam_tutorial.intervals import lower as lower
+    from adam_tutorial.intervals import smaller as smaller
+    from adam_tutorial.intervals import upper as upper
     from adam_tutorial.kernels import OPTIONS as OPTIONS
     from adam_tutorial.kernels import GpuLeaf as GpuLeaf
     from adam_tutorial.kernels import elementwise as elementwise
@@ -587,6 +899,20 @@ if TYPE_CHECKING:
     from adam_tutorial.nd_adam import inner_products as inner_products
     from adam_tutorial.nd_adam import normalised as normalised
     from adam_tutorial.nd_adam import vector_rule as vector_rule
+    from adam_tutorial.online import AbsoluteLosses as AbsoluteLosses
+    from adam_tutorial.online import Cycle as Cycle
+    from adam_tutorial.online import Game as Game
+    from adam_tutorial.online import LinearLosses as LinearLosses
+    from adam_tutorial.online import LogisticLosses as LogisticLosses
+    from adam_tutorial.online import Regret as Regret
+    from adam_tutorial.online import SquareLosses as SquareLosses
+    from adam_tutorial.online import best_point as best_point
+    from adam_tutorial.online import gap as gap
+    from adam_tutorial.online import is_on_a_line as is_on_a_line
+    from adam_tutorial.online import play as play
+    from adam_tutorial.online import regret as regret
+    from adam_tutorial.online import total_gradient as total_gradient
+    from adam_tutorial.online import total_loss as total_loss
     from adam_tutorial.optimizer import Hooks as Hooks
     from adam_tutorial.optimizer import Leaves as Leaves
     from adam_tutorial.optimizer import Optimizer as Optimizer
@@ -618,6 +944,12 @@ if TYPE_CHECKING:
     from adam_tutorial.problems import digits as digits
     from adam_tutorial.problems import log_softmax as log_softmax
     from adam_tutorial.problems import trace as trace
+    from adam_tutorial.projections import EVERYWHERE as EVERYWHERE
+    from adam_tutorial.projections import Ball as Ball
+    from adam_tutorial.projections import Box as Box
+    from adam_tutorial.projections import Domain as Domain
+    from adam_tutorial.projections import Projected as Projected
+    from adam_tutorial.projections import Simplex as Simplex
     from adam_tutorial.rmsprop import Adadelta as Adadelta
     from adam_tutorial.rmsprop import CenteredRMSProp as CenteredRMSProp
     from adam_tutorial.rmsprop import MomentumRMSProp as MomentumRMSProp
@@ -650,6 +982,17 @@ if TYPE_CHECKING:
     from adam_tutorial.sweeps import three_splits as three_splits
     from adam_tutorial.sweeps import train as train
     from adam_tutorial.sweeps import verdict as verdict
+    from adam_tutorial.theorem_of_2015 import MARKS as MARKS
+    from adam_tutorial.theorem_of_2015 import READINGS as READINGS
+    from adam_tutorial.theorem_of_2015 import SOURCE as SOURCE
+    from adam_tutorial.theorem_of_2015 import AnnealedAdam as AnnealedAdam
+    from adam_tutorial.theorem_of_2015 import WalledCycle as WalledCycle
+    from adam_tutorial.theorem_of_2015 import draw_proof as draw_proof
+    from adam_tutorial.theorem_of_2015 import gammas as gammas
+    from adam_tutorial.theorem_of_2015 import kingma_ba_average as kingma_ba_average
+    from adam_tutorial.theorem_of_2015 import kingma_ba_bound as kingma_ba_bound
+    from adam_tutorial.theorem_of_2015 import kingma_ba_proof as kingma_ba_proof
+    from adam_tutorial.theorem_of_2015 import repaired_proof as repaired_proof
     from adam_tutorial.torch_adapter import TorchOptimizer as TorchOptimizer
     from adam_tutorial.torch_adapter import array_view as array_view
     from adam_tutorial.tracing import ARITHMETIC as ARITHMETIC

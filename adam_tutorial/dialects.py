@@ -223,6 +223,29 @@ def _divisors(program: Program) -> list[str]:
     return list(dict.fromkeys(program.names[e] for e in found if e in program.constants.values()))
 
 
+# %% chapters/tracing.ipynb#dialects-floats
+_FLOATS = replace(
+    _NUMBA,
+    number=repr,
+    calls=_NUMBA.calls
+    | {"sign": "(1.0 if {0} > 0 else -1.0 if {0} < 0 else 0.0 if {0} == 0 else {0})"},
+)
+
+
+def on_floats(program: Program) -> str:
+    """A Python function from floats to a tuple of floats: theta, g, slots, constants to theta, slots.
+
+    Where NumPy gives infinity or NaN, Python's own division and root raise.
+    """
+    arguments = [*program.arrays.values(), *program.constants]
+    new = [program.outputs.get(a, name) for a, name in program.arrays.items() if a != "g"]
+    lines = [
+        *(f"{name} = {_line(program, name, _FLOATS)}" for name in program.lines),
+        f"return ({', '.join(new)},)",
+    ]
+    return "\n".join([f"def step({', '.join(arguments)}):", *(f"    {line}" for line in lines), ""])
+
+
 # %% chapters/tracing.ipynb#dialects-c
 def c_source(program: Program, ctype: str) -> str:
     """A C function `step` over n elements; ctype "float" or "double". Arrays are written in place."""

@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from adam_tutorial.dialects import host, scalar_python, with_buffers
+from adam_tutorial.dialects import host, on_floats, scalar_python, with_buffers
 from adam_tutorial.optimizer import Leaves, State, asked, compute_dtype, slots_of, unknown_keyword
 from adam_tutorial.packing import pack, vector_of
 from adam_tutorial.tracing import Program, TraceError, program_of
@@ -355,6 +355,35 @@ def packed_alike(thetas: list[Array], slots: dict[str, Tree]) -> dict[str, Tree]
     return (
         slots if vector_of(thetas) is None else {name: pack(tree) for name, tree in slots.items()}
     )
+
+
+# %% chapters/executors.ipynb#executors-floats
+@cache
+def _float_step(program: Program) -> Any:
+    space: dict[str, Any] = {"sqrt": math.sqrt, "inf": math.inf, "nan": math.nan}
+    exec(on_floats(program), space)
+    return space["step"]
+
+
+def float_step(method: Leaves) -> Callable[[tuple[float, ...], dict[str, float]], Any] | None:
+    """A step of one coordinate in Python floats, with the bits of the rule; None without a program.
+
+    The function takes (theta, g, *slots) and what the host knows, and returns (theta, *slots).
+    """
+    program, _ = _program(method)
+    if program is None:
+        return None
+    step, constants = _float_step(program), _constants_of(method, program)
+
+    def run(values: tuple[float, ...], known: dict[str, float]) -> Any:
+        try:
+            return step(*values, *constants(known))
+        except (ZeroDivisionError, ValueError, OverflowError):  # what NumPy has numbers for
+            with np.errstate(all="ignore"):
+                new = method.rule(*map(np.float64, values), **asked(method.rule, known))
+            return tuple(map(float, new))
+
+    return run
 
 
 # %% chapters/executors.ipynb#executors-explain

@@ -11,7 +11,7 @@ import contextlib
 import importlib
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
 from adam_tutorial.optimizer import Optimizer, Schedule, State
@@ -407,11 +407,12 @@ class _Saved(_Grouped):
     """Checkpoints, copies and pickles: what comes back is what was there, in its own dtype."""
 
     def state_dict(self) -> dict[str, Any]:
-        """As torch's. Schedules are code, not numbers: they stay with the optimizer."""
+        """As torch's. Schedules and domains are no numbers: they stay with the optimizer."""
         saved = super().state_dict()
         for group in saved["param_groups"]:
-            for name in [name for name in self._settings if callable(group[name])]:
-                del group[name]
+            for name in self._settings:
+                if callable(group[name]) or is_dataclass(group[name]):
+                    del group[name]
         return saved
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:

@@ -23,7 +23,13 @@ from adam_tutorial import (
     Adam,
     AdaMax,
     AdamHat,
+    AdamNC,
     AdamW,
+    AdamX,
+    AMSGrad,
+    AnnealedAdam,
+    Ball,
+    Box,
     CenteredRMSProp,
     Clipped,
     Decoupled,
@@ -36,10 +42,15 @@ from adam_tutorial import (
     Nadam,
     NDAdam,
     Nesterov,
+    OptaxAMSGrad,
     Optimizer,
     PaperAdamW,
+    Projected,
     RMSProp,
+    Simplex,
+    TorchAMSGrad,
     UnbiasedNadam,
+    UncorrectedAdam,
     dozat_schedule,
     normalised,
 )
@@ -100,6 +111,7 @@ class Case:
     pulls: bool = False  # moves parameters whose gradient is 0
     shrink: Callable[[Any, int], float] = lambda optimizer, t: 0.0  # the share of theta taken away
     fit: Callable[[Tree], Tree] = lambda tree: tree  # parameters such as the method accepts
+    still: bool = False  # stands still where its rule divides 0 by 0
     ulps: int = 0  # how far a GPU may be from NumPy: 0 for a rule of + - * / sqrt alone
 
     def __str__(self) -> str:
@@ -187,6 +199,11 @@ def adadelta_step(optimizer: Any, state: Any, g: Array) -> Array:
     return np.sqrt(old + eps) * g
 
 
+def shrinking(t: int) -> float:
+    """A beta1 that never rises, as the theory of AMSGrad asks."""
+    return 0.8 / t
+
+
 CASES = (
     Case(
         "SGD",
@@ -257,6 +274,12 @@ CASES = (
         golden=("keras-adam",),
     ),
     Case(
+        "UncorrectedAdam",
+        partial(UncorrectedAdam, lr=0.003, beta1=0.8, beta2=0.98, eps=1e-6),
+        buffer,
+        still=True,
+    ),
+    Case(
         "Nadam",
         partial(Nadam, lr=0.003, beta1=0.8, beta2=0.98, eps=1e-6),
         mean_ahead,
@@ -292,6 +315,46 @@ CASES = (
         corrected_mean,
         torch=torch_optim("Adamax", lr=0.003, betas=(0.8, 0.98), eps=1e-300),
     ),
+    Case(
+        "AnnealedAdam",
+        partial(AnnealedAdam, lr=0.003, beta1=0.8, beta2=0.98, eps=1e-6, decay=0.99),
+        corrected_mean,
+        still=True,
+    ),
+    Case(
+        "AMSGrad",
+        partial(AMSGrad, lr=0.003, beta1=0.8, beta2=0.98, eps=1e-6),
+        buffer,
+        still=True,
+        golden=("optax-amsgrad-uncorrected",),
+    ),
+    Case(
+        "AMSGradShrinking",
+        partial(AMSGrad, lr=0.003, beta1=shrinking, beta2=0.98, eps=1e-6),
+        buffer,
+        still=True,
+    ),
+    Case(
+        "TorchAMSGrad",
+        partial(TorchAMSGrad, lr=0.003, beta1=0.8, beta2=0.98, eps=1e-6),
+        buffer,
+        still=True,
+        torch=torch_optim("Adam", lr=0.003, betas=(0.8, 0.98), eps=1e-6, amsgrad=True),
+    ),
+    Case(
+        "OptaxAMSGrad",
+        partial(OptaxAMSGrad, lr=0.003, beta1=0.8, beta2=0.98, eps=1e-6),
+        buffer,
+        still=True,
+        golden=("optax-amsgrad",),
+    ),
+    Case(
+        "AdamX",
+        partial(AdamX, lr=0.003, beta1=shrinking, beta2=0.98, eps=1e-6),
+        buffer,
+        still=True,
+    ),
+    Case("AdamNC", partial(AdamNC, lr=0.003, beta1=0.8, eps=1e-6), buffer, still=True),
     Case(
         "MasterWeights",
         around(MasterWeights, Adam(0.003, 0.8, 0.98, 1e-6)),
@@ -357,6 +420,13 @@ CASES = (
         ulps=8,  # a GPU adds the squares in another order
     ),
     Case("Guarded", around(Guarded, Adam(0.003, 0.8, 0.98, 1e-6)), mean_inside, across=True),
+    Case(
+        "Projected",  # the trajectories stay inside, and hostile numbers do not
+        around(partial(Projected, domain=Box(-8, 8)), Adam(0.003, 0.8, 0.98, 1e-6)),
+        mean_inside,
+        torch=torch_optim("Adam", lr=0.003, betas=(0.8, 0.98), eps=1e-6),
+        golden=("optax-adam",),
+    ),
     Case(
         "Groups",  # one group, which holds every leaf
         around(partial(Groups, groups={"*": {"beta1": 0.8}}), Adam(0.003, 0.1, 0.98, 1e-6)),
@@ -438,6 +508,36 @@ def unit(tree: Tree) -> Tree:
     return normalised(tree, {has_axes: -1})
 
 
+def shares(tree: Tree) -> Tree:
+    """The same, positive, and adding up to 2 in each leaf."""
+
+    def shared(leaf: Array) -> Array:
+        positive = np.exp(leaf.astype(float))
+        return np.asarray(2 * positive / np.sum(positive)).astype(leaf.dtype)
+
+    return map_leaves(shared, tree)
+
+
+def in_ball(tree: Tree) -> Tree:
+    return map_leaves(BALL.project, tree)
+
+
+BALL = Ball(5.0, 0.1)
+IN_DOMAIN = (
+    Case(
+        "InBall",
+        around(partial(Projected, domain=BALL), Adam(0.003, 0.8, 0.98, 1e-6)),
+        mean_inside,
+        fit=in_ball,
+    ),
+    Case(
+        "InSimplex",
+        around(partial(Projected, domain=Simplex(2.0)), Nadam(0.003, 0.8, 0.98, 1e-6)),
+        mean_inside,
+        fit=shares,
+    ),
+)
+
 ND_ADAM = NDAdam({has_axes: -1}, lr=0.003, ratio=20.0, beta1=0.8, beta2=0.98, eps=1e-6)
 
 WHOLE = (
@@ -447,6 +547,7 @@ WHOLE = (
     Case("Clipped", around(partial(Clipped, max_norm=1.0), ND_ADAM), mean_inside, across=True, fit=unit),
     Case("Guarded", around(Guarded, ND_ADAM), mean_inside, across=True, fit=unit),
     Case("MasterWeights", around(MasterWeights, ND_ADAM), mean_inside, fit=unit),
+    *IN_DOMAIN,
 )  # fmt: skip
 
 

@@ -25,6 +25,7 @@ import compile_time  # noqa: E402
 import contestants  # noqa: E402
 import gpu  # noqa: E402
 import many_leaves  # noqa: E402
+import play  # noqa: E402
 import step  # noqa: E402
 
 needs_numba = pytest.mark.skipif(bool(executors.numba_missing()), reason="needs Numba")
@@ -93,6 +94,25 @@ def test_checkpoints_runs_and_records(tmp_path):
     assert part["parameters"] == {"1e2": 100}
     assert list(part["ratios"]["1e2"])[0] == "save without the wait / np.savez"
     assert os.listdir(tmp_path) == ["cpu.json"]
+
+
+def test_play_runs_and_records(tmp_path):
+    path = tmp_path / "cpu.json"
+    done = run("play.py", "--game", 200, "--rounds", 2, "--record", path)
+    assert done.returncode == 0, done.stderr
+    part = json.loads(path.read_text())["play"]
+    assert part["rounds"] == {
+        play.PLAYED: 200, play.BY_HAND: 200, play.STEPPED: 4, play.ON_ARRAYS: 4
+    }  # fmt: skip
+    assert list(part["ratios"]) == [f"play / {other}" for _, other in play.PAIRS]
+    assert "200 rounds" in done.stdout and "us a round" in done.stdout
+
+
+def test_players_must_end_at_one_point(monkeypatch):
+    play.agree(50)
+    monkeypatch.setattr(play, "stepped", lambda rounds: 0.25)
+    with pytest.raises(SystemExit, match="a loop of adam.step ends at 0.25, and play at"):
+        play.agree(50)
 
 
 # ---- Contestants

@@ -1,5 +1,6 @@
 """Dialects: every machine gives the bits of the rule itself, on hostile numbers and random rules."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from machines import (
     OPEN_ZEROS,
     HostC,
     as_written,
+    constants,
     hostile,
     javascript,
     numba,
@@ -24,7 +26,8 @@ from random_rules import KNOWN
 from random_rules import method as random_method
 
 from adam_tutorial import SGD, Adam, AdamHat, program_of
-from adam_tutorial.dialects import equation, symbolic, with_buffers
+from adam_tutorial.dialects import equation, on_floats, symbolic, with_buffers
+from adam_tutorial.executors import float_step
 
 each_case = pytest.mark.parametrize("case", CASES, ids=str)
 each_dtype = pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -68,6 +71,41 @@ def test_a_machine_gives_the_bits_of_the_rule_on_hostile_numbers(
     for t in STEPS:
         known = known_at(method, t)
         assert same(machines[machine](method, arrays, known), as_written(method, arrays, known))
+
+
+@each_case
+def test_floats_give_the_bits_of_the_rule_on_hostile_numbers(case: Case) -> None:
+    """Divisions by 0 and roots of negative numbers raise in Python; then the rule itself is asked."""
+    method = case.make()
+    arrays = [array[:600] for array in hostile(2 + len(method.slots), np.float64)]
+    step = float_step(method)
+    assert step is not None
+    for t in STEPS:
+        known, columns = known_at(method, t), [array.tolist() for array in arrays]
+        found = [step(values, known) for values in zip(*columns, strict=True)]
+        assert all(type(number) is float for row in found for number in row)
+        new = [np.array(column) for column in zip(*found, strict=True)]
+        assert same(new, as_written(method, arrays, known))
+
+
+@fixed_zeros
+@pytest.mark.parametrize("seed", range(60))
+def test_random_rules_are_the_same_on_floats(seed: int) -> None:
+    method = random_method(seed)
+    program = program_of(method)
+    names: dict[str, Any] = {"sqrt": math.sqrt, "inf": math.inf, "nan": math.nan}
+    exec(on_floats(program), names)
+    arrays, raised = [array[:97] for array in hostile(4, np.float64, seed)], []
+    expected = as_written(method, arrays, KNOWN[1])
+    for i, values in enumerate(zip(*(array.tolist() for array in arrays), strict=True)):
+        try:
+            new = names["step"](*values, *constants(program, KNOWN[1]))
+        except (ZeroDivisionError, ValueError, OverflowError):
+            raised.append(i)
+        else:
+            wanted = [array[i : i + 1] for array in expected]
+            assert same([np.array([float(x)]) for x in new], wanted), method.source
+    assert len(raised) < 97 or "/ 0.0" in method.source
 
 
 @needs_node

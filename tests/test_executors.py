@@ -10,11 +10,18 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cases import CASES, Case, differing, random_like
+from cases import CASES, SEQUENCES, Case, differing, gradients, known, random_like, start
 from machines import same
 
-from adam_tutorial import SGD, SLICE, Adam, Optimizer, executors, program_of
-from adam_tutorial.executors import AsWritten, CpuLeaf, explain, get_threads, set_threads
+from adam_tutorial import SGD, SLICE, Adam, Ball, Optimizer, Projected, executors, program_of
+from adam_tutorial.executors import (
+    AsWritten,
+    CpuLeaf,
+    explain,
+    float_step,
+    get_threads,
+    set_threads,
+)
 
 ROOT = Path(__file__).resolve().parents[1]
 needs_numba = pytest.mark.skipif(
@@ -472,3 +479,61 @@ def test_who_steps_what() -> None:
     assert type(plan.leaves[0]) is CpuLeaf
     plan = executors.Plan(Exponent(), [[theta]])
     assert type(plan.leaves[0]) is AsWritten
+
+
+# --- a step in plain floats
+
+
+@each_case
+def test_200_steps_in_floats_have_the_bits_of_the_rule(case: Case) -> None:
+    method, step = case.make(), float_step(case.make())
+    for sequence in SEQUENCES:
+        theta, gs = start(sequence)[:1], gradients(sequence)[:, :1]
+        state = method.init(theta)
+        values = (float(theta[0]), *(float(state.slots[name][0]) for name in method.slots))
+        for g in gs:
+            numbers = known(method, theta, g, state)
+            values = step((values[0], float(g[0]), *values[1:]), numbers)
+            theta, state = method.update(theta, g, state)
+            arrays = [theta, *(state.slots[name] for name in method.slots)]
+            assert same([np.array([value]) for value in values], arrays)
+
+
+@dataclass(frozen=True)
+class Careless(Optimizer):
+    """Divides, takes roots and asks, without care."""
+
+    lr: float = 1.0
+    slots = ("v",)
+
+    @staticmethod
+    def rule(theta: Any, g: Any, v: Any, *, lr: float) -> Any:
+        return theta - lr * g / v, np.sqrt(g)
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ((1.0, 4.0, 2.0), (-1.0, 2.0)),
+        ((1.0, 1.0, 0.0), (-np.inf, 1.0)),
+        ((1.0, 1.0, -0.0), (np.inf, 1.0)),
+        ((1.0, 0.0, 0.0), (np.nan, 0.0)),
+        ((1.0, -4.0, 2.0), (3.0, np.nan)),
+        ((1.0, np.nan, 2.0), (np.nan, np.nan)),
+        ((np.nan, np.inf, 2.0), (np.nan, np.inf)),
+        ((1e308, -1e308, 0.5), (np.inf, np.nan)),
+    ],
+)
+def test_where_python_raises_floats_get_numpys_numbers(values: Any, expected: Any) -> None:
+    step = float_step(Careless())
+    with np.errstate(all="raise"):  # none of them is a warning
+        found = step(values, {"lr": 1.0})
+    assert all(type(value) is float for value in found)
+    assert same([np.array(found)], [np.array(expected)])
+
+
+def test_a_step_in_floats_needs_a_program_and_its_numbers() -> None:
+    assert float_step(Projected(Adam(), Ball(1.0))) is None
+    assert float_step(Exponent()) is None
+    with pytest.raises(TypeError, match="lr"):
+        float_step(SGD(1.0))((1.0, 1.0), {})

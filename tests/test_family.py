@@ -252,7 +252,7 @@ def literal(cell, name):
 TREE = literal("tree-table", "TREE")
 USE = {
     name: line
-    for cell in ("use-linear", "use-adam", "use-decay")
+    for cell in ("use-linear", "use-adam", "use-amsgrad", "use-decay")
     for name, line in literal(cell, "USE").items()
 }
 REDUCED = [

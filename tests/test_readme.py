@@ -14,9 +14,9 @@ ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
 PAGES = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE-TEXT.md", "benchmarks/README.md"]
 
-on_numpy, on_schedules, on_cupy, on_more, on_torch, on_wrappers, on_rule, on_saving = re.findall(
-    r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL
-)
+(
+    on_numpy, on_schedules, on_cupy, on_more, on_torch, on_wrappers, on_rule, on_regret, on_saving,
+) = re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)  # fmt: skip
 
 
 def run(example):
@@ -58,6 +58,12 @@ def test_the_example_of_saving(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     check_first_step(run(on_saving), np.ndarray)
     assert capsys.readouterr().out == "{'epoch': 1}\n"
+
+
+def test_the_example_of_regret_prints_what_the_text_shows(capsys):
+    names = run(on_regret)
+    assert f"```\n{capsys.readouterr().out}```" in README
+    assert names["gradient_descent_bound"](names["game"]).holds
 
 
 def test_the_example_of_wrappers(capsys):

@@ -89,6 +89,16 @@ OPTAX: dict[str, tuple[Callable[..., Any], Hyper]] = {
         lambda lr, beta1, beta2, eps: optax.nadam(lr, beta1, beta2, eps),
         {"lr": 0.01, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8},
     ),
+    "amsgrad": (
+        lambda lr, beta1, beta2, eps: optax.amsgrad(lr, beta1, beta2, eps),
+        {"lr": 1e-3, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8},
+    ),
+    "amsgrad-uncorrected": (
+        lambda lr, beta1, beta2, eps: optax.amsgrad(
+            lr, beta1, beta2, eps, bias_correction_mu=False, bias_correction_nu=False
+        ),
+        {"lr": 1e-3, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8},
+    ),
     "clipped": (
         lambda lr, max_norm: optax.chain(optax.clip_by_global_norm(max_norm), optax.sgd(lr)),
         {"lr": 0.01, "max_norm": 2.0},

@@ -71,7 +71,8 @@ def commented(thing: type) -> Iterator[tuple[str, str]]:
 
 def defined_in(thing: Any) -> str:
     """A link to the chapter cell that an object's lines come from."""
-    thing = inspect.unwrap(getattr(thing, "fget", None) or thing)
+    behind = getattr(thing, "fget", None) or getattr(thing, "func", None)  # a (cached) property's
+    thing = inspect.unwrap(behind or thing)
     file = Path(inspect.getsourcefile(thing) or "")
     first = inspect.getsourcelines(thing)[1]
     above = file.read_text(encoding="utf-8").splitlines()[: first - 1]
