@@ -177,6 +177,7 @@ __all__: list[str] = [
     "defossez_proof",
     "describe",
     "digits",
+    "domain_diameter",
     "dozat_schedule",
     "draw_proof",
     "drift",
@@ -489,6 +490,7 @@ _HOME: dict[str, str] = {
     "defossez_proof": "beyond_convexity",
     "describe": "backends",
     "digits": "problems",
+    "domain_diameter": "bounds",
     "dozat_schedule": "nadam",
     "draw_proof": "theorem_of_2015",
     "drift": "bias_correction",
@@ -770,6 +772,7 @@ if TYPE_CHECKING:
     from adam_tutorial.bounds import confirmed as confirmed
     from adam_tutorial.bounds import constant_rate as constant_rate
     from adam_tutorial.bounds import convexity as convexity
+    from adam_tutorial.bounds import domain_diameter as domain_diameter
     from adam_tutorial.bounds import dual_adagrad_bound as dual_adagrad_bound
     from adam_tutorial.bounds import falling_rates as falling_rates
     from adam_tutorial.bounds import first_false as first_false

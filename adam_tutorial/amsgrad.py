@@ -26,8 +26,10 @@ from adam_tutorial.bounds import (
     bounded,
     comes_back,
     convexity,
+    domain_diameter,
     inside,
     largest,
+    own_points,
     regret_of,
     rounding,
     steps_along,
@@ -36,7 +38,6 @@ from adam_tutorial.bounds import (
 from adam_tutorial.intervals import lower
 from adam_tutorial.online import Game
 from adam_tutorial.optimizer import Optimizer, Schedule, State
-from adam_tutorial.projections import Box
 from adam_tutorial.trees import Array, Tree, map_leaves
 
 
@@ -141,17 +142,6 @@ def _over(a: Any, h: Any) -> Any:
     return np.where(moves, a, 0.0) / np.where(moves, h, 1.0)
 
 
-# %% chapters/amsgrad.ipynb#amsgrad-widest
-def _widest(game: Game) -> Any:
-    """D: the largest distance of two points of the domain in one coordinate."""
-    d, domain = game.x.shape[1], game.domain
-    if not isinstance(domain, Box) or not math.isfinite(domain.diameter(math.inf, d)):
-        return as_number(game, domain.diameter(math.inf, d))
-    ends = (np.broadcast_to(np.asarray(side, float), d) for side in (domain.low, domain.high))
-    low, high = (np.array([as_number(game, value) for value in side]) for side in ends)
-    return largest(high - low)
-
-
 # %% chapters/amsgrad.ipynb#amsgrad-numbers
 class _Run:
     """What the proof speaks of, from a game of a method with an average m, against a fixed point u.
@@ -176,7 +166,7 @@ class _Run:
         )
         self.n = np.sum(_over(self.m * self.m, self.h), axis=1)
         self.weight = (1 + self.rho[:-1] + self.rho[1:]) / 2  # of n_t in the end
-        self.half = _widest(game) ** 2 * total(self.h[-1]) / 2
+        self.half = domain_diameter(game, math.inf) ** 2 * total(self.h[-1]) / 2
 
     def setting(self, name: str) -> Array:
         """(T,): a hyper-parameter in each round, as the game computes."""
@@ -209,7 +199,7 @@ def _premises(run: _Run) -> tuple[Premise, ...]:
     """What both theorems of this chapter ask for."""
     game, u = run.game, run.u
     return (
-        convexity(game, u, game.x[0]), inside(game), bounded(float(_widest(game))),
+        convexity(game, u, *own_points(game)), inside(game), bounded(float(domain_diameter(game, math.inf))),
         _never_rises("beta1_t", run.beta1), _averages(run),
         replace(steps_along(game, run.m), name="each step is -m_t / H_t"),
         comes_back(game, u),

@@ -206,9 +206,9 @@ def defossez_proof(runs: Outcomes) -> list[Line]:
         *(_worst(list(each)) for each in zip(*steps, strict=True)),
         _tightest("faded sum", r"\sum g^2/(\epsilon^2+s) \le \ln(1+s_T/\epsilon^2) - T\ln\beta_2",
                   shares, limit + fading, shares, limit, fading),
-        _tightest("all steps", r"\frac{\alpha}{2R} \sum \mathbb{E} \lVert\nabla F\rVert^2 \le \Delta + \dots",
+        _tightest("all steps", r"\frac{\alpha}{2R} \sum \mathrm{E} \lVert\nabla F\rVert^2 \le \Delta + \dots",
                   gained, _gap(runs) + cost, gained, _gap(runs), cost),
-        _tightest("theorem", r"\frac1T \sum \mathbb{E} \lVert\nabla F\rVert^2 \le \dots",
+        _tightest("theorem", r"\frac1T \sum \mathrm{E} \lVert\nabla F\rVert^2 \le \dots",
                   mean, sum(terms), *terms),
     ]  # fmt: skip
 
@@ -231,11 +231,11 @@ def _step_lines(runs: Outcomes, t: int, R: float) -> tuple[Line, Line, Line]:
     moved = -rate * toward.sum(axis=1)
     bent = rate**2 * runs.problem.smoothness / 2 * latest.sum(axis=1)
     return (
-        _tightest("almost downhill", r"G^2/2(\sqrt{\tilde s}+e) - \sigma \mathbb{E}[g^2/D^2] \le \mathbb{E}[Gg/D]",
+        _tightest("almost downhill", r"G^2/2(\sqrt{\tilde s}+e) - \sigma \mathrm{E}[g^2/D^2] \le \mathrm{E}[Gg/D]",
                   kept - lost, toward, kept, lost, G * np.abs(g / D).mean(axis=1)),
         _tightest("denominators", r"\sqrt{\tilde s} + \epsilon_t \le R \sqrt{M_t}",
                   fixed, R * math.sqrt(scales.mass(t)), fixed),
-        _tightest("smoothness", r"\mathbb{E} F(x_t) \le F(x_{t-1}) - \alpha_t \mathbb{E}\langle G, g/D \rangle + \dots",
+        _tightest("smoothness", r"\mathrm{E} F(x_t) \le F(x_{t-1}) - \alpha_t \mathrm{E}\langle G, g/D \rangle + \dots",
                   after, before + moved + bent, before, moved, bent, 1.0),
     )  # fmt: skip
 

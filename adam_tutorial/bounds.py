@@ -452,7 +452,7 @@ def largest_norm(game: Game) -> Any:
     return np.sqrt(largest(np.sum(game.g * game.g, axis=1)))
 
 
-def _diameter(game: Game, norm: float) -> Any:
+def domain_diameter(game: Game, norm: float) -> Any:
     """The diameter of the domain, as the game computes; a box in intervals."""
     d = game.x.shape[1]
     if not isinstance(game, EnclosedGame) or not np.isfinite(game.domain.diameter(norm, d)):
@@ -473,7 +473,7 @@ def gradient_descent_bound(game: Game, against: Any = None) -> Certificate:
     """
     compared_with = regret_of(game, against)
     u, root = as_point(game, compared_with.against), np.sqrt(as_number(game, game.rounds))
-    D, G, rates = _diameter(game, 2), largest_norm(game), game_rates(game)
+    D, G, rates = domain_diameter(game, 2), largest_norm(game), game_rates(game)
     eta, where = as_number(game, rates[0]), "Zinkevich 2003 (Theorem 1, as recalled)"
     terms = (
         Term("distance", D * D * root / (2 * eta), r"\frac{D^2 \sqrt T}{2 \eta}", where),
@@ -519,7 +519,7 @@ def gradient_descent_proof(game: Game, against: Any = None) -> list[Line]:
     """The proof of Zinkevich's bound on one game: the lines of the master inequality, and three more."""
     u = as_point(game, regret_of(game, against).against)
     *lines, last = master_proof(game, u)
-    D, G, h = _diameter(game, 2), largest_norm(game), game.metric
+    D, G, h = domain_diameter(game, 2), largest_norm(game), game.metric
     eta, root = as_number(game, game_rates(game)[0]), np.sqrt(as_number(game, game.rounds))
     parts = {name: total(part) for name, part in _expansion(game, u, game.g).items()}
     far, rates = D * D * h[-1, 0] / 2, G * G * total(1 / h[:, 0]) / 2
@@ -560,7 +560,7 @@ def adagrad_bound(game: Game, against: Any = None) -> Certificate:
     """
     compared_with = regret_of(game, against)
     u, norms, d = as_point(game, compared_with.against), total(column_norms(game)), game.x.shape[1]
-    D, rates = _diameter(game, math.inf), game_rates(game)
+    D, rates = domain_diameter(game, math.inf), game_rates(game)
     eta, where = as_number(game, rates[0]), "Duchi, Hazan & Singer 2011 (Theorem 5, as recalled)"
     half = D * D / (2 * eta)
     terms = (
@@ -581,7 +581,7 @@ def adagrad_proof(game: Game, against: Any = None) -> list[Line]:
     """The proof of Adagrad's bound on one game: the lines of the master inequality, and two more."""
     u = as_point(game, regret_of(game, against).against)
     *lines, last = master_proof(game, u)
-    D, h, norms = _diameter(game, math.inf), game.metric, total(column_norms(game))
+    D, h, norms = domain_diameter(game, math.inf), game.metric, total(column_norms(game))
     steps = as_number(game, game_rates(game)[0]) * norms
     parts = {name: total(part) for name, part in _expansion(game, u, game.g).items()}
     far = D * D * total(h[-1]) / 2

@@ -415,7 +415,11 @@ def _symbol(name: str, time: str = "") -> str:
     for word in rest:
         text = f"{_ACCENTS[word]} {text}" if word in _ACCENTS else text
     above = ",".join(word for word in rest if word not in (*_ACCENTS, "t", "new"))
-    return text + (rf"^{{\mathrm{{{above}}}}}" if above else "") + (f"_{{{time}}}" if time else "")
+    letter, _, number = text.partition("_") if time else (text, "", "")  # beta_1 at t is beta_{1,t}
+    index = ",".join(part for part in (number, time) if part)
+    return (
+        letter + (rf"^{{\mathrm{{{above}}}}}" if above else "") + (f"_{{{index}}}" if index else "")
+    )
 
 
 # %% chapters/tracing.ipynb#dialects-equation

@@ -4,7 +4,7 @@ Every operation rounds outwards, so the true number lies between the two ends. A
 only where the intervals do not overlap. `in_intervals` plays a game again in this arithmetic.
 """
 
-# Generated from chapters/bounds.ipynb by tools/tangle.py: edit the chapter, then run make tangle.
+# Generated from chapters/intervals.ipynb by tools/tangle.py: edit the chapter, then run make tangle.
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from adam_tutorial.optimizer import Hooks, State, asked
 from adam_tutorial.projections import Box
 from adam_tutorial.trees import Array
 
-# %% chapters/bounds.ipynb#intervals-ends
+# %% chapters/intervals.ipynb#intervals-ends
 BITS = 113  # of the significand: quadruple precision
 
 
@@ -36,7 +36,7 @@ def _libmp() -> Any:
     return libmp
 
 
-# %% chapters/bounds.ipynb#intervals-numbers
+# %% chapters/intervals.ipynb#intervals-numbers
 def _ends(number: Any, bits: int) -> Any:
     """The ends of the smallest interval that holds a number."""
     if isinstance(number, Interval):
@@ -52,7 +52,7 @@ def _ends(number: Any, bits: int) -> Any:
     raise TypeError(f"expected a number, got {type(number).__name__}")
 
 
-# %% chapters/bounds.ipynb#intervals-enclosed
+# %% chapters/intervals.ipynb#intervals-enclosed
 class _Enclosed:
     """Two binary fractions, the ends of an interval, and how they meet mpmath's functions."""
 
@@ -90,7 +90,7 @@ class _Enclosed:
         return f"[{lower(self)!r}, {upper(self)!r}]"
 
 
-# %% chapters/bounds.ipynb#intervals-operations
+# %% chapters/intervals.ipynb#intervals-operations
 class _Arithmetic(_Enclosed):
     """The four operations, rounded outwards."""
 
@@ -117,7 +117,7 @@ class _Arithmetic(_Enclosed):
     __radd__, __rmul__ = __add__, __mul__
 
 
-# %% chapters/bounds.ipynb#intervals-interval
+# %% chapters/intervals.ipynb#intervals-interval
 class Interval(_Arithmetic):
     """All numbers between two ends; arithmetic with `bits` bits encloses every result.
 
@@ -155,7 +155,7 @@ class Interval(_Arithmetic):
         return self._made("mpi_sqrt", self.ends)
 
 
-# %% chapters/bounds.ipynb#intervals-clipped
+# %% chapters/intervals.ipynb#intervals-clipped
 def lower(number: Any) -> float:
     """A float that is not above the number: the lower end of an interval, or the number itself."""
     return _outward(number, 0, -np.inf) if isinstance(number, Interval) else float(number)
@@ -190,7 +190,7 @@ def smaller(one: Any, two: Any) -> Any:
     return -larger(-one, -two)
 
 
-# %% chapters/bounds.ipynb#intervals-hyper
+# %% chapters/intervals.ipynb#intervals-hyper
 def _hyper(method: Any, t: int, bits: int) -> dict[str, Any]:
     """The hyper-parameters of step t as intervals. A schedule's value was rounded when it was
     computed, so its interval is a few units of the last place wide, and holds the exact one."""
@@ -218,7 +218,7 @@ class _Standing:
         return Interval(value, bits=self._bits) if isinstance(value, float) else value
 
 
-# %% chapters/bounds.ipynb#intervals-enclosed-game
+# %% chapters/intervals.ipynb#intervals-enclosed-game
 @dataclass(frozen=True, eq=False)
 class EnclosedGame(Game):
     """A game in interval arithmetic: each entry of its arrays, and of its metric, is an Interval."""
@@ -235,7 +235,7 @@ class EnclosedGame(Game):
         return rows
 
 
-# %% chapters/bounds.ipynb#intervals-game
+# %% chapters/intervals.ipynb#intervals-game
 def in_intervals(
     game: Game, bits: int = BITS, progress: Callable[[Any], Any] = iter
 ) -> EnclosedGame:
@@ -270,7 +270,7 @@ def _check_enclosable(method: Any, domain: Any, bits: Any) -> None:
         )
 
 
-# %% chapters/bounds.ipynb#intervals-recorded
+# %% chapters/intervals.ipynb#intervals-recorded
 def _as_intervals(values: Any, bits: int) -> Any:
     if np.ndim(values) == 0:
         return Interval(float(values), bits=bits)

@@ -940,8 +940,8 @@ def test_diameters_are_enclosed() -> None:
     sides = [Fraction(0.2) + Fraction(0.1), Fraction(0.7) + Fraction(0.1)]
     enclosed = in_intervals(game, bits=90)
     for D, square in (
-        (module._diameter(enclosed, math.inf), sides[1] ** 2),
-        (module._diameter(enclosed, 2), sides[0] ** 2 + sides[1] ** 2),
+        (module.domain_diameter(enclosed, math.inf), sides[1] ** 2),
+        (module.domain_diameter(enclosed, 2), sides[0] ** 2 + sides[1] ** 2),
     ):
         gap = D * D - Interval(square, bits=90)
         assert lower(gap) <= 0 <= upper(gap)

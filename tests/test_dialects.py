@@ -25,7 +25,7 @@ from machines import (
 from random_rules import KNOWN
 from random_rules import method as random_method
 
-from adam_tutorial import SGD, Adam, AdamHat, program_of
+from adam_tutorial import SGD, Adam, AdamHat, AnnealedAdam, program_of
 from adam_tutorial.dialects import equation, on_floats, symbolic, with_buffers
 from adam_tutorial.executors import float_step
 
@@ -266,3 +266,10 @@ def test_the_c_dialect_needs_no_double_for_float(tmp_path: Path) -> None:
 
     text = c_source(program_of(random_method(3)), "float")
     assert "double" not in text and "(float)" in text
+
+
+def test_a_letter_with_a_number_has_one_index() -> None:
+    """The momentum of step t is beta_{1,t}: TeX refuses a second index behind the first."""
+    shown = str(equation(AnnealedAdam))
+    assert r"\beta_{1,t} &= \beta_1 \, \mathrm{decay}" in shown
+    assert r"\beta_1_" not in shown

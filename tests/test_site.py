@@ -144,18 +144,22 @@ def test_exported_cells_link_to_their_lines():
     assert "../_modules/adam_tutorial/adam.html#Adam" in adam
 
 
+API = ("api", "api_regret", "api_practice")
+
+
 def test_the_api_page_has_every_public_name_and_its_cell():
     import adam_tutorial
 
     names = {name for name in adam_tutorial.__all__ if callable(getattr(adam_tutorial, name))}
-    anchors = {anchor.rpartition(".")[2] for anchor in page("api.html").anchors}
+    anchors = {anchor.rpartition(".")[2] for name in API for anchor in page(f"{name}.html").anchors}
     assert names - anchors <= {
         "Array",
         "Tree",
         "Schedule",
         "Axes",
     }  # aliases, not objects of their own
-    cells = [link for link in page("api.html").links if link.startswith("chapters/")]
+    links = [link for name in API for link in page(f"{name}.html").links]
+    cells = [link for link in links if link.startswith("chapters/")]
     assert "chapters/adam.html#adam-rule" in cells
     for link in cells:
         document, _, cell = link.partition("#")
@@ -163,7 +167,7 @@ def test_the_api_page_has_every_public_name_and_its_cell():
 
 
 def test_the_api_page_follows_the_reading_order():
-    text = (ROOT / "api.md").read_text(encoding="utf-8")
+    text = "".join((ROOT / f"{name}.md").read_text(encoding="utf-8") for name in API)
     shown = re.findall(r"automodule:: adam_tutorial\.(\w+)", text)
     assert shown == [module.name for module in tangle.read_modules(ROOT)]
 

@@ -118,7 +118,7 @@ def read_book(root: Path) -> Book:
         for cell in read(path).cells:
             if cell.cell_type == "markdown" and cell.id != LINK:
                 enter(book, counts, cell.source, page, number)
-    for page in ("ledger", "api", "bibliography"):
+    for page in ("ledger", "api", "api_regret", "api_practice", "bibliography"):
         book.titles[page] = first_heading((root / f"{page}.md").read_text(encoding="utf-8"))
     return book
 
