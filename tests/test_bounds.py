@@ -965,15 +965,3 @@ def test_a_gradient_of_the_wrong_sign_makes_every_certificate_void(bound_of):
     game = play(SGD(lr=lambda t: 0.2 / t**0.5), _Upside(), 50, Box(-1.0, 1.0))
     assert bound_of(game).verdict == "void"
     assert confirmed(bound_of, game).verdict == "void"
-
-
-@pytest.mark.parametrize("bits", [0, 1, -3, 2.5, "x"])
-def test_intervals_need_a_whole_number_of_bits(bits):
-    game = play(SGD(lr=0.1), Cycle((1.0, -1.0), 0.0), 3, Box(-1.0, 1.0))
-    with pytest.raises(ValueError, match="bits: expected a whole number of at least 2"):
-        in_intervals(game, bits=bits)
-
-
-def test_two_bits_are_enough_to_play() -> None:
-    game = play(SGD(lr=0.5), Cycle((1.0, -1.0), 0.0), 2, Box(-1.0, 1.0))
-    assert np.array_equal([float(x) for x in in_intervals(game, bits=2).x[:, 0]], game.x[:, 0])

@@ -294,3 +294,15 @@ def test_progress_sees_each_round() -> None:
 
     in_intervals(play(SGD(0.1), Cycle((1.0, -1.0), 0.5), 4, Box(-1.0, 1.0)), progress=watch)
     assert seen == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("bits", [0, 1, -3, 2.5, "x"])
+def test_intervals_need_a_whole_number_of_bits(bits):
+    game = play(SGD(lr=0.1), Cycle((1.0, -1.0), 0.0), 3, Box(-1.0, 1.0))
+    with pytest.raises(ValueError, match="bits: expected a whole number of at least 2"):
+        in_intervals(game, bits=bits)
+
+
+def test_two_bits_are_enough_to_play() -> None:
+    game = play(SGD(lr=0.5), Cycle((1.0, -1.0), 0.0), 2, Box(-1.0, 1.0))
+    assert np.array_equal([float(x) for x in in_intervals(game, bits=2).x[:, 0]], game.x[:, 0])
