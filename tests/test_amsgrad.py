@@ -21,9 +21,17 @@ from adam_tutorial import (
     Optimizer,
     RMSProp,
     TorchAMSGrad,
+    amsgrad,  # the module
 )
 from adam_tutorial.amsgrad import adamnc_bound, adamnc_proof, amsgrad_bound, amsgrad_proof
-from adam_tutorial.bounds import UNITS, confirmed, first_false, regret_of, rounding
+from adam_tutorial.bounds import (
+    UNITS,
+    Premise,
+    confirmed,
+    first_false,
+    regret_of,
+    rounding,
+)
 from adam_tutorial.intervals import in_intervals
 from adam_tutorial.online import Cycle, Game, LinearLosses, SquareLosses, play
 from adam_tutorial.projections import EVERYWHERE, Ball, Box
@@ -531,3 +539,105 @@ def test_errors_are_of_the_sizes_that_were_added(method: Any, proof: Any, bound:
         assert lines[name].error == pytest.approx(UNITS * sizes[t], rel=1e-9, abs=0)
     for name in ("price of a round", "memory"):
         assert lines[name].error == pytest.approx(UNITS * lines[name].right, rel=1e-9, abs=0)
+
+
+# --- parts, one by one
+
+
+def test_a_quotient_is_0_where_the_divisor_is() -> None:
+    found = amsgrad._over(np.array([6.0, 5.0, 0.0]), np.array([2.0, 0.0, 4.0]))
+    assert found.tolist() == [3, 0, 0]
+
+
+def test_what_never_rises_is_forgiven_the_rounding_of_its_own_size() -> None:
+    values = np.array([-1.0, -1e16, -1e16 + 2])
+    assert amsgrad._never_rises("it", values).holds
+    assert not amsgrad._never_rises("it", np.array([-1e16, -2.0, -1.0])).holds
+    assert amsgrad._never_rises("it", values) == Premise("it never rises", 0.0, 0.0, "the method")
+    assert amsgrad._never_rises("it", values, "the game").source == "the game"
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_averages_and_lengths_that_are_wrong_on_either_side(sign: float) -> None:
+    game = play(AMSGrad(falling(0.3), 0.5, 0.9, 0.0), linear(), 40, BOX)
+    for change, name in (
+        (lambda m: m + sign * 1e-3, "m_t averages the gradients, m_0 = 0"),
+        (lambda m: sign * 1e3 + 0 * m, "|m_t| <= (1 - beta1_t) S alpha_t H_t"),
+    ):
+        slots = {**game.slots, "m": change(game.slots["m"])}
+        assert name in broken(amsgrad_bound(Game(**{**vars_of(game), "slots": slots})))
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_the_identity_is_false_for_another_average(sign: float) -> None:
+    game = play(AMSGrad(falling(0.3), 0.5, 0.9, 0.0), linear(), 40, BOX)
+    off = game.x[:-1] - regret_of(game).against
+    slots = {**game.slots, "m": game.slots["m"] + sign * 1e-2 * np.sign(off)}
+    lines = amsgrad_proof(Game(**{**vars_of(game), "slots": slots}))
+    identity = next(line for line in lines if line.name == "identity")
+    assert identity.verdict == "violated" and identity.left > 1e-3
+
+
+def test_every_point_is_asked_whether_its_move_was_too_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    game, asked = play(AMSGrad(falling(0.3)), linear(), 40, BOX), []
+
+    def watched(game: Game, u: Any) -> Premise:
+        asked.append(np.array(u))
+        return Premise("", 0.0, 0.0, "")
+
+    monkeypatch.setattr(amsgrad, "comes_back", watched)
+    amsgrad_bound(game, 0.5)
+    np.testing.assert_array_equal(asked[0], [0.5, 0.5])
+    np.testing.assert_array_equal(asked[1], game.x[:-1])
+
+
+def test_gamma_is_that_of_the_first_momentum() -> None:
+    game = play(AMSGrad(falling(0.3), shrinking(0.9), 0.5), linear(), 40, BOX)
+    assert "beta1^2 < beta2" in broken(amsgrad_bound(game))
+
+
+def test_adamncs_denominator_is_measured_in_units_of_the_rate() -> None:
+    short = play(AdamNC(falling(0.3), 0.5), linear(), 40, BOX)
+    premise = {each.name: each for each in adamnc_bound(short).premises}[
+        "alpha H_t >= sqrt(g_1^2 + ... + g_t^2)"
+    ]
+    assert (premise.value, premise.limit) == (0.0, 0.0)
+    roots = np.sqrt(np.cumsum(short.g**2, axis=0))
+    half = Game(**{**vars_of(short), "method": AdamNC(lambda t: 0.6 / t**0.5, 0.5)})
+    tampered = AdamNC(lambda t: 3.0 / t**0.5 if t == 1 else 0.3 / t**0.5, 0.5)
+    assert half.metric == pytest.approx(short.metric / 2)
+    found = adamnc_bound(Game(**{**vars_of(short), "method": tampered}))
+    value = {each.name: each for each in found.premises}[premise.name].value
+    expected = np.max(roots - 3.0 * Game(**{**vars_of(short), "method": tampered}).metric)
+    assert value == pytest.approx(max(0.0, expected), rel=1e-9)
+
+
+def test_the_tightest_line_and_its_error() -> None:
+    left, right = np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([[1.5, 2.0], [3.0, 9.0]])
+    sizes = np.array([[0.0, 1e16], [-1e9, 0.0]])  # the second is equal, but for a wide error
+    (line,) = amsgrad._tightest("it", "round coordinate", "a formula", left, right, sizes)
+    assert (line.name, line.latex) == ("it, round 2, coordinate 1", "a formula")
+    assert (line.left, line.right, line.error) == (3, 3, UNITS * 1e9)
+
+
+def test_the_errors_of_a_round_are_those_of_its_own_numbers() -> None:
+    """Stretches of one game, so that every round is the tightest somewhere, and not only the first."""
+    whole, u = play(AMSGrad(falling(0.4), 0.5, 0.9), linear(30, 3), 30, BOX), [0.5, -1.0, 0.25]
+    tightest = set()
+    for k in range(27):
+        part = {name: getattr(whole, name)[k : k + 3] for name in ("y", "g", "losses", "scalars")}
+        slots = {name: values[k : k + 3] for name, values in whole.slots.items()}
+        game = Game(**{**vars_of(whole), **part, "x": whole.x[k : k + 4], "slots": slots})
+        lines = {line.name.split(",")[0]: line for line in amsgrad_proof(game, u)}
+        x, m, h = game.x, np.abs(game.slots["m"]), game.metric
+        reach, off, n = np.abs(x[:-1]) + np.abs(u), np.abs(x - u), np.sum(m * m / h, axis=1)
+        far = off[:-1] + off[1:]
+        first = np.sum(m * reach + h * (reach + np.abs(x[1:])) * far, axis=1) + n
+        second = np.sum(m[:-1] * (np.abs(x[:-2]) + np.abs(x[1:-1])), axis=1) + n[:-1]
+        for name, sizes in (("one round", first), ("one move", second)):
+            t = int(lines[name].name.split()[-1]) - 1
+            tightest.add((name, t))
+            assert lines[name].error == pytest.approx(UNITS * sizes[t], rel=1e-9, abs=0)
+    assert {("one round", 1), ("one move", 1)} <= tightest

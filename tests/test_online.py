@@ -978,3 +978,21 @@ def test_any_number_is_a_start_on_a_line(start):
 def test_a_class_is_no_problem():
     with pytest.raises(TypeError, match="got the class _Upside; make one, with parentheses"):
         play(SGD(lr=0.1), _Upside, 3)
+
+
+def test_a_point_within_the_error_does_not_spoil_the_search() -> None:
+    class Offset(Cycle):
+        """Losses of 1e8, and a best point that is worse than the start by less than rounding."""
+
+        def loss(self, x: Any, t: int = 1) -> Any:
+            return 1e8 + 0 * x
+
+        def total(self, x: Any, rounds: int) -> Any:
+            return rounds * 1e8 + (1e-7 if x == 0.5 else 0.0)
+
+        def best(self, rounds: int, domain: Any) -> Any:
+            return 0.5
+
+    assert regret(play(SGD(0.1), Offset((0.0,), 0.0), 4, INTERVAL)).error < 1
+    nothing = regret(play(SGD(0.1), Cycle((0.0,), 0.0), 4, INTERVAL))
+    assert (nothing.value, nothing.error) == (0, 0)
