@@ -187,6 +187,7 @@ __all__: list[str] = [
     "elementwise",
     "ema",
     "ema_weights",
+    "enclosing",
     "equal",
     "equation",
     "errors",
@@ -194,8 +195,11 @@ __all__: list[str] = [
     "falling_rates",
     "figure",
     "first_false",
+    "first_rate",
     "first_rounds",
+    "fixed_point",
     "float_step",
+    "float_sum",
     "follows_rotations",
     "gain",
     "game_rates",
@@ -304,6 +308,7 @@ __all__: list[str] = [
     "trace",
     "train",
     "turn",
+    "unheard",
     "unknown_keyword",
     "upper",
     "validated",
@@ -500,6 +505,7 @@ _HOME: dict[str, str] = {
     "elementwise": "kernels",
     "ema": "moments",
     "ema_weights": "moments",
+    "enclosing": "intervals",
     "equal": "checks",
     "equation": "dialects",
     "errors": "sweeps",
@@ -507,8 +513,11 @@ _HOME: dict[str, str] = {
     "falling_rates": "bounds",
     "figure": "figures",
     "first_false": "bounds",
+    "first_rate": "bounds",
     "first_rounds": "bounds",
+    "fixed_point": "online",
     "float_step": "executors",
+    "float_sum": "online",
     "follows_rotations": "family",
     "gain": "moments",
     "game_rates": "bounds",
@@ -617,6 +626,7 @@ _HOME: dict[str, str] = {
     "trace": "problems",
     "train": "sweeps",
     "turn": "counterexamples",
+    "unheard": "bounds",
     "unknown_keyword": "optimizer",
     "upper": "intervals",
     "validated": "optimizer",
@@ -776,6 +786,7 @@ if TYPE_CHECKING:
     from adam_tutorial.bounds import dual_adagrad_bound as dual_adagrad_bound
     from adam_tutorial.bounds import falling_rates as falling_rates
     from adam_tutorial.bounds import first_false as first_false
+    from adam_tutorial.bounds import first_rate as first_rate
     from adam_tutorial.bounds import first_rounds as first_rounds
     from adam_tutorial.bounds import game_rates as game_rates
     from adam_tutorial.bounds import gradient_descent_bound as gradient_descent_bound
@@ -794,6 +805,7 @@ if TYPE_CHECKING:
     from adam_tutorial.bounds import run_error as run_error
     from adam_tutorial.bounds import steps_along as steps_along
     from adam_tutorial.bounds import total as total
+    from adam_tutorial.bounds import unheard as unheard
     from adam_tutorial.checkpoints import CheckpointError as CheckpointError
     from adam_tutorial.checkpoints import load as load
     from adam_tutorial.checkpoints import save as save
@@ -874,6 +886,7 @@ if TYPE_CHECKING:
     from adam_tutorial.intervals import EnclosedGame as EnclosedGame
     from adam_tutorial.intervals import Interval as Interval
     from adam_tutorial.intervals import Undecided as Undecided
+    from adam_tutorial.intervals import enclosing as enclosing
     from adam_tutorial.intervals import in_box as in_box
     from adam_tutorial.intervals import in_intervals as in_intervals
     from adam_tutorial.intervals import larger as larger
@@ -910,6 +923,8 @@ if TYPE_CHECKING:
     from adam_tutorial.online import Regret as Regret
     from adam_tutorial.online import SquareLosses as SquareLosses
     from adam_tutorial.online import best_point as best_point
+    from adam_tutorial.online import fixed_point as fixed_point
+    from adam_tutorial.online import float_sum as float_sum
     from adam_tutorial.online import gap as gap
     from adam_tutorial.online import is_on_a_line as is_on_a_line
     from adam_tutorial.online import play as play

@@ -34,6 +34,7 @@ from adam_tutorial.bounds import (
     rounding,
     steps_along,
     total,
+    unheard,
 )
 from adam_tutorial.intervals import lower
 from adam_tutorial.online import Game
@@ -209,9 +210,17 @@ def _premises(run: _Run) -> tuple[Premise, ...]:
 
 
 # %% chapters/amsgrad.ipynb#amsgrad-bound
+def _beta2(run: _Run) -> float:
+    try:
+        return float(run.game.method.hyper(1)["beta2"])
+    except KeyError:
+        name = type(run.game.method).__name__
+        raise TypeError(f"expected a game of a method with a beta2; got one of {name}.") from None
+
+
 def _reach(run: _Run) -> Any:
     """S = 1 / sqrt((1 - beta2) (1 - gamma)), gamma = beta1**2 / beta2; infinite unless gamma < 1."""
-    beta1, beta2 = run.beta1[0], as_number(run.game, run.game.method.hyper(1)["beta2"])
+    beta1, beta2 = run.beta1[0], as_number(run.game, _beta2(run))
     room = beta2 - beta1 * beta1
     return np.sqrt(beta2 / ((1 - beta2) * room)) if room > 0 else math.inf
 
@@ -224,6 +233,7 @@ def _length(run: _Run) -> Premise:
     return Premise("|m_t| <= (1 - beta1_t) S alpha_t H_t", off, 0.0, "the game")
 
 
+@unheard
 def amsgrad_bound(game: Game, against: Any = None) -> Certificate:
     """The theorem of this chapter, for AMSGrad and for whatever else meets its premises.
 
@@ -231,7 +241,7 @@ def amsgrad_bound(game: Game, against: Any = None) -> Certificate:
     for a method without m, beta1 and beta2.
     """
     run = _Run(game, against)
-    beta1, beta2 = float(run.beta1[0]), float(game.method.hyper(1)["beta2"])
+    beta1, beta2 = float(run.beta1[0]), _beta2(run)
     steps = (1 + run.beta1[0]) / 2 * _reach(run) * total(run.lr[:, None] * np.abs(game.g))
     where = "the theorem on AMSGrad"
     terms = (
@@ -297,6 +307,7 @@ def _last_lines(run: _Run, bound: Certificate) -> list[Line]:
 
 
 # %% chapters/amsgrad.ipynb#amsgrad-proof
+@unheard
 def amsgrad_proof(game: Game, against: Any = None) -> list[Line]:
     """The proof of the theorem of this chapter on one game: its lines, in order.
 
@@ -384,6 +395,7 @@ def _roots(game: Game) -> Array:
     return np.sqrt(np.cumsum(game.g * game.g, axis=0))
 
 
+@unheard
 def adamnc_bound(game: Game, against: Any = None) -> Certificate:
     """The theorem on AdamNC: Adagrad's bound with the price of momentum, and without beta2.
 
@@ -404,6 +416,7 @@ def adamnc_bound(game: Game, against: Any = None) -> Certificate:
 
 
 # %% chapters/amsgrad.ipynb#adamnc-proof
+@unheard
 def adamnc_proof(game: Game, against: Any = None) -> list[Line]:
     """The proof of the theorem on AdamNC on one game: its lines, in order."""
     run, bound, roots = _Run(game, against), adamnc_bound(game, against), _roots(game)

@@ -19,13 +19,22 @@ from adam_tutorial.intervals import (
     BITS,
     EnclosedGame,
     Interval,
+    enclosing,
     in_box,
     in_intervals,
     larger,
     lower,
     upper,
 )
-from adam_tutorial.online import Game, Regret, best_point, is_on_a_line, regret
+from adam_tutorial.online import (
+    Game,
+    Regret,
+    best_point,
+    fixed_point,
+    float_sum,
+    is_on_a_line,
+    regret,
+)
 from adam_tutorial.projections import Box
 from adam_tutorial.trees import Array
 
@@ -99,8 +108,15 @@ class Certificate:
     def __str__(self) -> str:
         return _table(self)
 
+    def __bool__(self) -> bool:
+        raise TypeError("a certificate is not true or false. Ask for .holds, .void or .verdict.")
+
 
 # %% chapters/bounds.ipynb#bounds-compared
+unheard = np.errstate(all="ignore")  # warnings of an infinite H_t, which breaks a premise anyway
+
+
+@unheard
 def compared(left: Any, right: Any, error: float) -> str:
     """Whether left <= right: "holds", "violated", or "undecided" where `error` could turn it."""
     slack = right - left
@@ -112,7 +128,7 @@ def compared(left: Any, right: Any, error: float) -> str:
 def total(values: Any) -> Any:
     """The sum of an array: rounded once for floats, enclosed for intervals."""
     flat = np.ravel(values)
-    return sum(flat) if flat.dtype == object else math.fsum(flat)
+    return sum(flat) if flat.dtype == object else float_sum(flat)
 
 
 UNITS = 32 * float(np.finfo(float).eps)  # what a few operations may add, relative to their operands
@@ -171,6 +187,9 @@ class Line:
         """ "holds", "violated", or "undecided" within the error."""
         return compared(self.left, self.right, self.error)
 
+    def __str__(self) -> str:
+        return f"{self.name}: {float(self.left):.6g} <= {float(self.right):.6g}, {self.verdict}"
+
 
 def first_false(lines: Iterable[Line]) -> Line | None:
     """The first line of a proof that is violated."""
@@ -184,13 +203,8 @@ def as_number(game: Game, value: float) -> Any:
 
 
 def as_point(game: Game, point: Any) -> Array:
-    """A point of the domain as an array (d,) of the game's numbers; one number stands for d equal ones.
-
-    ValueError where it lies outside the domain."""
-    floats = np.broadcast_to(np.asarray(point, float), game.x[0].shape)
-    if reason := game.domain.why_not(floats):
-        raise ValueError(f"against: {reason}")
-    return np.array([as_number(game, value) for value in floats])
+    """`fixed_point`, as an array (d,) of the game's numbers."""
+    return np.array([as_number(game, value) for value in fixed_point(game, point)])
 
 
 # %% chapters/bounds.ipynb#bounds-regret
@@ -198,7 +212,8 @@ def losses_at(game: Game, u: Array) -> Array:
     """(T,): f_t(u) for a point u of `as_point`."""
     at = u[0] if is_on_a_line(game.problem) else u
     at = float(at) if isinstance(at, np.floating) else at
-    return np.array([game.problem.loss(at, t) for t in range(1, game.rounds + 1)], u.dtype)
+    with enclosing():
+        return np.array([game.problem.loss(at, t) for t in range(1, game.rounds + 1)], u.dtype)
 
 
 def regret_of(game: Game, against: Any = None) -> Regret:
@@ -281,6 +296,12 @@ def game_rates(game: Game) -> Array:
         return np.full(game.rounds, np.nan)
 
 
+def first_rate(game: Game) -> Any:
+    """The learning rate of round 1, as the game computes; NaN for 0, by which bounds would divide."""
+    rate = game_rates(game)[0]
+    return as_number(game, rate if rate else math.nan)
+
+
 def has_metric(game: Game, expected: Any, formula: str) -> Premise:
     """H_t is what the theorem says: the largest difference to `expected` (T, 1) or (T, d), relative."""
     with np.errstate(all="ignore"):
@@ -354,11 +375,14 @@ def _against(game: Game, against: Any) -> tuple[Array, Regret]:
 
 
 def _positive(game: Game) -> Premise:
-    most = float(np.max([-lower(each) for each in np.ravel(game.metric)]))
-    return Premise("H_t > 0", most, -float(np.finfo(float).tiny), "the method")
+    h = np.ravel(game.metric)
+    most = float(np.max([-lower(each) for each in h]))
+    most = most if all(upper(each) < math.inf for each in h) else math.inf  # where lr is 0
+    return Premise("0 < H_t < inf", most, -float(np.finfo(float).tiny), "the method")
 
 
 # %% chapters/bounds.ipynb#bounds-master
+@unheard
 def master_bound(game: Game, against: Any = None) -> Certificate:
     """The master inequality for steps -g_t / H_t, whatever the positive H_t, against a fixed point.
 
@@ -399,6 +423,7 @@ def _worst(name: str, left: Array, right: Array, *sizes: Array) -> Line:
     return Line(f"{name}, round {t + 1}", _LINES[name], left[t], right[t], float(errors[t]))
 
 
+@unheard
 def master_proof(game: Game, against: Any = None) -> list[Line]:
     """The proof of the master inequality on one game, for steps -g_t / H_t: its lines, in order."""
     u, compared_with = _against(game, against)
@@ -426,6 +451,7 @@ def master_proof(game: Game, against: Any = None) -> list[Line]:
 
 
 # %% chapters/bounds.ipynb#bounds-any-step
+@unheard
 def any_step_bound(game: Game, against: Any = None) -> Certificate:
     """The master inequality for any step at all: of a method with momentum, or of one not thought of.
 
@@ -465,6 +491,7 @@ def domain_diameter(game: Game, norm: float) -> Any:
 
 
 # %% chapters/bounds.ipynb#bounds-descent
+@unheard
 def gradient_descent_bound(game: Game, against: Any = None) -> Certificate:
     """Zinkevich's bound for gradient descent with the rate eta / sqrt(t), in a bounded domain.
 
@@ -474,7 +501,7 @@ def gradient_descent_bound(game: Game, against: Any = None) -> Certificate:
     compared_with = regret_of(game, against)
     u, root = as_point(game, compared_with.against), np.sqrt(as_number(game, game.rounds))
     D, G, rates = domain_diameter(game, 2), largest_norm(game), game_rates(game)
-    eta, where = as_number(game, rates[0]), "Zinkevich 2003 (Theorem 1, as recalled)"
+    eta, where = first_rate(game), "Zinkevich 2003 (Theorem 1, as recalled)"
     terms = (
         Term("distance", D * D * root / (2 * eta), r"\frac{D^2 \sqrt T}{2 \eta}", where),
         Term("steps", eta * G * G * (root - 0.5), r"\eta G^2 (\sqrt T - \tfrac12)", where),
@@ -493,6 +520,7 @@ def _descends(game: Game, u: Array, rates: Array) -> tuple[Premise, ...]:
 
 
 # %% chapters/bounds.ipynb#bounds-horizon
+@unheard
 def known_horizon_bound(game: Game, against: Any = None) -> Certificate:
     """Gradient descent with one rate eta for all T rounds, which needs no bounded domain.
 
@@ -501,7 +529,7 @@ def known_horizon_bound(game: Game, against: Any = None) -> Certificate:
     """
     u, compared_with = _against(game, against)
     G, rates, off = largest_norm(game), game_rates(game), game.x[0] - u
-    eta, where = as_number(game, rates[0]), "the master inequality with H_t = I / eta"
+    eta, where = first_rate(game), "the master inequality with H_t = I / eta"
     terms = (
         Term("distance", np.sum(off * off) / (2 * eta), r"\frac{\|x_1 - u\|^2}{2 \eta}", where),
         Term("steps", eta * G * G * game.rounds / 2, r"\tfrac12 \eta G^2 T", where),
@@ -515,12 +543,13 @@ def known_horizon_bound(game: Game, against: Any = None) -> Certificate:
 
 
 # %% chapters/bounds.ipynb#bounds-descent-proof
+@unheard
 def gradient_descent_proof(game: Game, against: Any = None) -> list[Line]:
     """The proof of Zinkevich's bound on one game: the lines of the master inequality, and three more."""
     u = as_point(game, regret_of(game, against).against)
     *lines, last = master_proof(game, u)
     D, G, h = domain_diameter(game, 2), largest_norm(game), game.metric
-    eta, root = as_number(game, game_rates(game)[0]), np.sqrt(as_number(game, game.rounds))
+    eta, root = first_rate(game), np.sqrt(as_number(game, game.rounds))
     parts = {name: total(part) for name, part in _expansion(game, u, game.g).items()}
     far, rates = D * D * h[-1, 0] / 2, G * G * total(1 / h[:, 0]) / 2
     whole = far + eta * G * G * (root - 0.5)
@@ -552,6 +581,7 @@ def _roots(game: Game) -> Array:
     return np.sqrt(np.cumsum(game.g * game.g, axis=0)) + _eps(game)
 
 
+@unheard
 def adagrad_bound(game: Game, against: Any = None) -> Certificate:
     """The bound of diagonal Adagrad, in a bounded domain, for any lr and eps.
 
@@ -560,8 +590,8 @@ def adagrad_bound(game: Game, against: Any = None) -> Certificate:
     """
     compared_with = regret_of(game, against)
     u, norms, d = as_point(game, compared_with.against), total(column_norms(game)), game.x.shape[1]
-    D, rates = domain_diameter(game, math.inf), game_rates(game)
-    eta, where = as_number(game, rates[0]), "Duchi, Hazan & Singer 2011 (Theorem 5, as recalled)"
+    D, eta = domain_diameter(game, math.inf), first_rate(game)
+    where = "Duchi, Hazan & Singer 2011 (Theorem 5, as recalled)"
     half = D * D / (2 * eta)
     terms = (
         Term("distance", half * norms, r"\frac{D_\infty^2}{2 \eta} \sum_i \|g_{1:T,i}\|", where),
@@ -577,12 +607,13 @@ def adagrad_bound(game: Game, against: Any = None) -> Certificate:
 
 
 # %% chapters/bounds.ipynb#bounds-adagrad-proof
+@unheard
 def adagrad_proof(game: Game, against: Any = None) -> list[Line]:
     """The proof of Adagrad's bound on one game: the lines of the master inequality, and two more."""
     u = as_point(game, regret_of(game, against).against)
     *lines, last = master_proof(game, u)
     D, h, norms = domain_diameter(game, math.inf), game.metric, total(column_norms(game))
-    steps = as_number(game, game_rates(game)[0]) * norms
+    steps = first_rate(game) * norms
     parts = {name: total(part) for name, part in _expansion(game, u, game.g).items()}
     far = D * D * total(h[-1]) / 2
     return [
@@ -601,6 +632,7 @@ def first_rounds(game: Game, rounds: int) -> Game:
 
 
 # %% chapters/bounds.ipynb#bounds-leader
+@unheard
 def dual_adagrad_bound(game: Game, against: Any = None) -> Certificate:
     """The bound of Adagrad's primal-dual form, a regularised leader, against a fixed point.
 
@@ -608,8 +640,7 @@ def dual_adagrad_bound(game: Game, against: Any = None) -> Certificate:
     that of g_1^2 + ... + g_t^2. Round t is paid with H_{t-1}, so eps must be at least each |g_{t,i}|.
     """
     u, compared_with = _against(game, against)
-    norms, rates = column_norms(game), game_rates(game)
-    eta, eps = as_number(game, rates[0]), _eps(game)
+    norms, eta, eps = column_norms(game), first_rate(game), _eps(game)
     far = (game.x[0] - u) * (game.x[0] - u) / (2 * eta)
     terms = (
         Term("eps", eps * np.sum(far), r"\frac{\epsilon}{2 \eta} \|x_1 - u\|^2", _LEADER),

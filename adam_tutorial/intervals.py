@@ -6,7 +6,9 @@ only where the intervals do not overlap. `in_intervals` plays a game again in th
 
 # Generated from chapters/intervals.ipynb by tools/tangle.py: edit the chapter, then run make tangle.
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -26,6 +28,19 @@ BITS = 113  # of the significand: quadruple precision
 
 class Undecided(ArithmeticError):
     """Two intervals overlap, so neither number is known to be the larger."""
+
+
+_ENCLOSING: ContextVar[bool] = ContextVar("enclosing", default=False)
+
+
+@contextmanager
+def enclosing() -> Iterator[None]:
+    """Within it no interval becomes a float: what is computed from a middle encloses nothing."""
+    token = _ENCLOSING.set(True)
+    try:
+        yield
+    finally:
+        _ENCLOSING.reset(token)
 
 
 def _libmp() -> Any:
@@ -84,6 +99,11 @@ class _Enclosed:
         return bool(found)
 
     def __float__(self) -> float:
+        if _ENCLOSING.get():
+            raise TypeError(
+                "an interval was made a float, by float() or a function of math, so its ends are lost. "
+                "Write the loss, gradient or rule with + - * / ** abs and np.sqrt."
+            )
         return float(_libmp().to_float(_libmp().mpi_mid(self.ends, self.bits)))
 
     def __repr__(self) -> str:
@@ -139,6 +159,14 @@ class Interval(_Arithmetic):
     def __ge__(self, other: Any) -> Any:
         return self._decided("mpi_ge", other)
 
+    def __eq__(self, other: object) -> Any:
+        """Decided between single points, and where the two do not meet; else Undecided."""
+        if isinstance(other, (Interval, int, float, Fraction, np.number)):
+            return self <= other and self >= other
+        return NotImplemented
+
+    __hash__ = None  # type: ignore[assignment]
+
     def __pow__(self, power: int) -> Any:
         return self._made("mpi_pow_int", self.ends, power)
 
@@ -193,7 +221,8 @@ def smaller(one: Any, two: Any) -> Any:
 # %% chapters/intervals.ipynb#intervals-hyper
 def _hyper(method: Any, t: int, bits: int) -> dict[str, Any]:
     """The hyper-parameters of step t as intervals. A schedule's value was rounded when it was
-    computed, so its interval is a few units of the last place wide, and holds the exact one."""
+    computed, so its interval reaches 2**-50 of it to either side: enough for a formula of one or two
+    operations, not for one that subtracts nearly equal numbers."""
     fixed, schedules = method._hyper
     known = {name: Interval(value, bits=bits) for name, value in fixed.items()}
     for name, schedule in schedules.items():
@@ -219,7 +248,7 @@ class _Standing:
 
 
 # %% chapters/intervals.ipynb#intervals-enclosed-game
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class EnclosedGame(Game):
     """A game in interval arithmetic: each entry of its arrays, and of its metric, is an Interval."""
 
@@ -242,7 +271,8 @@ def in_intervals(
     """The same game in interval arithmetic: its points, gradients and losses as arrays of Interval.
 
     For a method whose rule is elementwise, in a box, on a problem whose `loss` and `grad` take
-    intervals. TypeError for any other; Undecided where `bits` are too few for a branch.
+    intervals and do not make them floats. TypeError for any other; Undecided where `bits` are too few
+    for a branch.
     """
     method, problem, domain = game.method, game.problem, game.domain
     _check_enclosable(method, domain, bits)
@@ -251,8 +281,9 @@ def in_intervals(
     held: Any = tuple(_as_intervals(slot, bits) for slot in first)
     rows: list[Any] = []
     for t in progress(range(1, game.rounds + 1)):
-        loss, g = problem.loss(x, t), problem.grad(x, t)
-        y, *held = method.rule(x, g, *held, **asked(method.rule, _hyper(method, t, bits)))
+        with enclosing():
+            loss, g = problem.loss(x, t), problem.grad(x, t)
+            y, *held = method.rule(x, g, *held, **asked(method.rule, _hyper(method, t, bits)))
         rows.append((x, y, g, loss, held))
         x = in_box(y, domain)
     return _recorded(game, rows, x, bits)

@@ -193,7 +193,7 @@ class LogisticLosses(_Rows):
 
 
 # %% chapters/online.ipynb#online-game
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Game:
     """A game that was played: T rounds in d coordinates.
 
@@ -219,13 +219,18 @@ class Game:
     def rounds(self) -> int:
         return len(self.losses)
 
+    def __repr__(self) -> str:
+        names = type(self.method).__name__, type(self.problem).__name__
+        return f"<{type(self).__name__}: {self.rounds} rounds of {names[0]} on {names[1]}, {self.domain}>"
+
     @cached_property
     def metric(self) -> Array:
         """(T, d): the diagonal of H_t, in x_{t+1} = projection of x_t - H_t**-1 (direction)."""
         rows = np.empty_like(self.g)
         for i in range(self.rounds):
             slots = {name: values[i] for name, values in self.slots.items()}
-            rows[i] = self.method.metric(State(i + 1, slots, self.scalars[i]))
+            with np.errstate(divide="ignore"):  # infinite where lr is 0
+                rows[i] = self.method.metric(State(i + 1, slots, self.scalars[i]))
         return rows
 
     def rates(self, name: str = "lr") -> Array:
@@ -238,8 +243,9 @@ def play(method: Optimizer, problem: Any, rounds: int, domain: Domain = EVERYWHE
     """Play `rounds` rounds from problem.start, and bring every step back to `domain`.
 
     problem  has `start`, an array (d,) or a number, `loss(x, t)` and `grad(x, t)`, t = 1, 2, ...; x is
-             an array of its own, or a float. If it also has `total(x, rounds)`, `total_grad(x, rounds)`,
-             `best(rounds, domain)`, `curvature(rounds)` or `rounds`, `regret` believes them.
+             an array of its own, or a float. Give them 64 bits: certificates know no rounding but theirs.
+             If it also has `total(x, rounds)`, `total_grad(x, rounds)`, `best(rounds, domain)`,
+             `curvature(rounds)` or `rounds`, `regret` uses them; of `total` it tries 100 rounds first.
     domain   a convex set, which the start must belong to; steps return in the norm of the method
 
     TypeError or ValueError says what is wrong with a game that cannot be played.
@@ -275,10 +281,18 @@ def _check_game(method: Any, problem: Any, rounds: Any, domain: Any) -> None:
     start = np.asarray(problem.start, float)
     if start.ndim > 1 or start.size == 0:
         raise ValueError(f"problem.start: expected a number or a vector, got {problem.start!r}.")
-    if np.shape(domain.corner(np.atleast_1d(start))) != np.atleast_1d(start).shape:
+    if not _has_size(domain, start.size):
         raise ValueError(f"problem.start: it has {start.size} coordinates, which {domain} has not.")
     if reason := domain.why_not(np.atleast_1d(start)):
         raise ValueError(f"problem.start: {reason}")
+
+
+def _has_size(domain: Domain, size: int) -> bool:
+    """Whether a domain holds vectors of this length."""
+    try:
+        return bool(np.shape(domain.corner(np.ones(size))) == (size,))
+    except ValueError:  # NumPy's, of shapes that do not fit
+        return False
 
 
 # %% chapters/online.ipynb#online-floats
@@ -374,21 +388,25 @@ def regret(game: Game, against: Any = None) -> Regret:
 
     The error is infinite where a point of the game costs less than the best that was found: then the
     losses are not convex, or `grad` is not their gradient.
-    ValueError where the losses have no smallest sum, or the domain does not hold the point."""
+    ValueError where the losses have no smallest sum, where the domain does not hold the point, or where
+    `problem.total` is not their sum."""
     if against is None:
         point, missed = best_point(game.problem, game.rounds, game.domain, game.x[0])
     else:
-        point, missed = np.broadcast_to(np.asarray(against, float), game.x[0].shape), 0.0
-        if reason := game.domain.why_not(point):
-            raise ValueError(f"against: {reason}")
-    ours, theirs = math.fsum(game.losses), total_loss(game.problem, point, game.rounds)
-    # a loss is a function of sums of g_i x_i, each rounded to a few units of its last place
-    summands = np.sum(np.abs(game.g) * (np.abs(game.x[:-1]) + np.abs(point)))
-    sizes = math.fsum(np.abs(game.losses)) + abs(theirs) + float(summands)
+        point, missed = fixed_point(game, against), 0.0
+    _check_total(game, point)
+    ours, theirs = float_sum(game.losses), total_loss(game.problem, point, game.rounds)
+    sizes = float_sum(np.abs(game.losses)) + abs(theirs) + _summands(game, point, game.rounds)
     error = missed + 16 * float(np.finfo(float).eps) * sizes
     if against is None and _is_beaten(game, theirs - error):
         error = math.inf
     return Regret(ours - theirs, error, point)
+
+
+def _summands(game: Game, point: Array, rounds: int) -> float:
+    """The sizes of all g_i x_i: each loss is a function of their sums, rounded to a few units of them."""
+    g, x = game.g[:rounds], game.x[:rounds]
+    return float(np.sum(np.abs(g) * (np.abs(x) + np.abs(point))))
 
 
 def _is_beaten(game: Game, least: float) -> bool:
@@ -397,15 +415,50 @@ def _is_beaten(game: Game, least: float) -> bool:
     return any(total_loss(game.problem, u, game.rounds) < least for u in others)
 
 
+# %% chapters/online.ipynb#online-fixed
+def fixed_point(game: Game, against: Any) -> Array:
+    """A point of the domain as an array (d,), where one number stands for d equal ones.
+
+    ValueError for one of another size, or outside the domain."""
+    point, size = np.asarray(against, float), game.x.shape[1]
+    if point.ndim > 1 or point.size not in (1, size):
+        raise ValueError(f"against: expected one number or a vector of {size}, got {against!r}.")
+    point = np.broadcast_to(point, size)
+    if reason := game.domain.why_not(point):
+        raise ValueError(f"against: {reason}")
+    return point
+
+
+def _check_total(game: Game, point: Array) -> None:
+    """ValueError where problem.total is not the sum of the losses, tried on the first 100 rounds."""
+    problem, rounds = game.problem, min(game.rounds, 100)
+    if not hasattr(problem, "total"):
+        return
+    losses = [_seen(problem, point, t)[0] for t in range(1, rounds + 1)]
+    summed, found = float_sum(losses), total_loss(problem, point, rounds)
+    if abs(found - summed) > 1e-9 * (float_sum(np.abs(losses)) + _summands(game, point, rounds)):
+        raise ValueError(
+            f"problem.total: the losses of rounds 1 to {rounds} at {_as_played(problem, point)} add up to"
+            f" {summed:.9g}, but it gives {found:.9g}. Correct it, or leave it out."
+        )
+
+
 # %% chapters/online.ipynb#online-totals
+def float_sum(values: Any) -> float:
+    """The sum of an array of floats, rounded once; NaN where a part of it leaves their range."""
+    try:
+        return math.fsum(values)
+    except (OverflowError, ValueError):
+        return math.nan
+
+
 def total_loss(problem: Any, point: Array, rounds: int) -> float:
     """f_1(u) + ... + f_T(u) for a fixed point u: by problem.total where it has one, else term by term."""
     u = _as_played(problem, point)
     if hasattr(problem, "total"):
         return float(problem.total(u, rounds))
-    return math.fsum(
-        float(problem.loss(_as_played(problem, point), t)) for t in range(1, rounds + 1)
-    )
+    each = [float(problem.loss(_as_played(problem, point), t)) for t in range(1, rounds + 1)]
+    return float_sum(np.array(each))
 
 
 def total_gradient(problem: Any, point: Array, rounds: int) -> Array:

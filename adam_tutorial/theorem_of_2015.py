@@ -25,10 +25,12 @@ from adam_tutorial.bounds import (
     convexity,
     falling_rates,
     largest,
+    own_points,
     regret_of,
     rounding,
     run_error,
     total,
+    unheard,
 )
 from adam_tutorial.figures import figure
 from adam_tutorial.intervals import larger, lower, upper
@@ -279,6 +281,7 @@ def _gap(p: Any) -> Any:
 _BELOW_ONE = math.nextafter(1.0, 0.0)
 
 
+@unheard
 def kingma_ba_bound(game: Game, against: Any = None, reading: str = "section") -> Certificate:
     """Theorem 4.1 of Kingma & Ba 2015 for a game of AnnealedAdam, each of its hypotheses a premise.
 
@@ -301,7 +304,7 @@ def _premises(p: Any) -> tuple[Premise, ...]:
     game, where = p.game, "Kingma & Ba 2015, section 4"
     met, moved = lower(largest(np.abs(game.g))), lower(largest(np.abs(game.y - game.x[1:])))
     return (
-        convexity(game, p.cost.against, np.array(game.x[0], float)),
+        convexity(game, p.cost.against, *own_points(game)),
         Premise("|g_t| <= G_inf", met, upper(p.steepest), where),
         Premise("iterates within D_inf", max(_sides(game.x[:-1])), upper(p.spread[0]), where),
         Premise("D_inf finite", upper(p.spread[0]), float(np.finfo(float).max), where),
@@ -314,6 +317,7 @@ def _premises(p: Any) -> tuple[Premise, ...]:
 
 
 # %% chapters/theorem_of_2015.ipynb#kingma-ba-average
+@unheard
 def kingma_ba_average(game: Game, against: Any = None, reading: str = "section") -> Certificate:
     """The corollary: R(T) / T is at most a constant over sqrt(T), and a smaller term.
 
@@ -460,6 +464,7 @@ def _momentum(p: Any) -> list[Line]:
     ]
 
 
+@unheard
 def kingma_ba_proof(game: Game, against: Any = None) -> list[Line]:
     """The printed proof of Theorem 4.1, run on a game of AnnealedAdam: each inequality, in order.
 
@@ -540,6 +545,7 @@ def _safe_lemmas(p: Any) -> tuple[list[Line], Any]:
 
 
 # %% chapters/theorem_of_2015.ipynb#repaired-proof
+@unheard
 def repaired_proof(game: Game, against: Any = None) -> list[Line]:
     """A proof that holds, line by line, and the bound that it gives: all that is left of the theorem.
 

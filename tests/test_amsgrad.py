@@ -641,3 +641,17 @@ def test_the_errors_of_a_round_are_those_of_its_own_numbers() -> None:
             tightest.add((name, t))
             assert lines[name].error == pytest.approx(UNITS * sizes[t], rel=1e-9, abs=0)
     assert {("one round", 1), ("one move", 1)} <= tightest
+
+
+def test_a_rate_of_zero_in_one_round_makes_a_certificate_void() -> None:
+    for zero in (1, 4):
+        for method, certificate in ((AMSGrad, amsgrad_bound), (AdamNC, adamnc_bound)):
+            game = play(method(lambda t, at=zero: 0.1 * (t != at)), CYCLE, 9, BOX)
+            assert certificate(game).void
+
+
+def test_a_method_without_beta2_is_refused() -> None:
+    game = play(AdamNC(0.1), CYCLE, 9, BOX)
+    for function in (amsgrad_bound, amsgrad_proof):
+        with pytest.raises(TypeError, match="a method with a beta2; got one of AdamNC"):
+            function(game)

@@ -58,6 +58,7 @@ ROWS, TARGETS, START = RNG.standard_normal((T, D)), RNG.standard_normal(T), np.a
 LINEAR, SQUARE = LinearLosses(ROWS, START), SquareLosses(ROWS, TARGETS, START)
 BOX, BALL = Box((-1.0, -0.5), (1.0, 2.0)), Ball(0.9)
 CONVEX, INSIDE, BOUNDED = "f_t convex, g_t its subgradient", "x_t in F", "F bounded"
+POSITIVE = "0 < H_t < inf"
 STEP, BACK = "each step is -g_t / H_t", "x_{t+1} projected in the norm of H_t"
 
 
@@ -527,9 +528,46 @@ def test_a_norm_must_be_positive() -> None:
     game = play(Sinking(0.3), LINEAR, T, BOX)
     with np.errstate(all="ignore"):
         for certificate in (master_bound, any_step_bound):
-            assert "H_t > 0" in broken(certificate(game))
+            assert POSITIVE in broken(certificate(game))
     ok = module._positive(play(SGD(0.3), LINEAR, T, BOX))
     assert (ok.value, ok.limit) == (-1 / 0.3, -float(np.finfo(float).tiny))
+
+
+@pytest.mark.parametrize("zero", [1, 5, T])
+def test_a_rate_of_zero_in_one_round_makes_a_certificate_void(zero: int) -> None:
+    """There H_t is infinite. No certificate warns, and none fails."""
+    game = play(SGD(lambda t: 0.0 if t == zero else 0.3), LINEAR, T, BOX)
+    assert math.isinf(game.metric[zero - 1, 0]) and np.sum(np.isinf(game.metric)) == D
+    for certificate in (master_bound, any_step_bound):
+        assert POSITIVE in broken(certificate(game))
+        assert math.isnan(certificate(game).bound) and "void" in str(certificate(game))
+    for certificate in (gradient_descent_bound, known_horizon_bound, adagrad_bound):
+        assert certificate(game).void
+    for proof in (master_proof, gradient_descent_proof, adagrad_proof):
+        assert not any(line.verdict == "violated" for line in proof(game))
+    assert dual_adagrad_bound(play(Dual(lambda t: 0.1 * (t != zero), 9.0), LINEAR, T, BOX)).void
+
+
+def test_a_certificate_is_neither_true_nor_false() -> None:
+    certificate = master_bound(play(SGD(0.3), LINEAR, T, BOX))
+    with pytest.raises(TypeError, match="Ask for .holds, .void or .verdict"):
+        bool(certificate)
+
+
+def test_a_line_prints_itself() -> None:
+    assert str(Line("a name", "", 1.5, Interval(2))) == "a name: 1.5 <= 2, holds"
+    assert str(Line("more", "", 1e9, 2.0)) == "more: 1e+09 <= 2, violated"
+
+
+@pytest.mark.parametrize("against", [[0.1], [0.1, 0.2], [[0.1, 0.2, 0.3]], [0.1] * 4])
+def test_a_point_of_another_size_is_refused(against: Any) -> None:
+    game = play(SGD(0.3), LinearLosses(np.ones((2, 3)), np.zeros(3)), 2, Box(-1.0, 1.0))
+    if against == [0.1]:  # one number stands for three
+        assert master_bound(game, against).measured == master_bound(game, 0.1).measured
+        return
+    for of in (regret, regret_of, master_bound, any_step_bound, gradient_descent_bound):
+        with pytest.raises(ValueError, match=r"against: expected one number or a vector of 3, got"):
+            of(game, against)
 
 
 # ---- Proofs

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
@@ -25,6 +25,7 @@ from adam_tutorial import (
     in_intervals,
     play,
 )
+from adam_tutorial.bounds import losses_at
 from adam_tutorial.intervals import (
     BITS,
     EnclosedGame,
@@ -112,6 +113,26 @@ def test_comparisons_are_decided_or_refused() -> None:
             getattr(wide, compare)(one)
     assert repr(wide) == "[0.0, 3.0]"
     assert float(wide) == 1.5
+
+
+def test_equality_is_decided_or_refused() -> None:
+    assert Interval(1) == Interval(1) == 1 == Interval(Fraction(1))
+    assert Interval(1) != 2 and Interval(0, 1) != Interval(1.5, 3) and Interval(0, 1) != 2.5
+    assert Interval(1.5, 3) != Interval(0, 1) and Interval(np.float64(2)) == np.int64(2)
+    assert Interval(1) != "1" and Interval(1) != None  # noqa: E711
+    third = Interval(THIRD)
+    for one, two in (
+        (third, third),
+        (third, THIRD),
+        (Interval(0, 1), 1),
+        (Interval(0, 1), Interval(1, 2)),
+    ):
+        for compare in ("__eq__", "__ne__"):
+            with pytest.raises(Undecided):
+                getattr(one, compare)(two)
+    assert (Interval(1) == np.array([1.0, 2.0])).tolist() == [True, False]
+    with pytest.raises(TypeError, match="unhashable"):
+        hash(third)
 
 
 def test_numpy_takes_them_as_numbers() -> None:
@@ -282,6 +303,49 @@ def test_games_that_cannot_be_enclosed_are_refused() -> None:
     ):
         with pytest.raises(TypeError, match="in_intervals replays methods of one elementwise rule"):
             in_intervals(play(method, rows, 3, domain))
+
+
+@dataclass(frozen=True)
+class Soft:
+    """Losses by functions of math, which make an interval a float; `where` says in which place."""
+
+    where: str
+    start: float = 0.5
+
+    def loss(self, x: Any, t: int = 1) -> Any:
+        return math.exp(x) if self.where == "loss" else x * x
+
+    def grad(self, x: Any, t: int = 1) -> Any:
+        return (
+            math.exp(x) if self.where == "loss" else 2 * (float(x) if self.where == "grad" else x)
+        )
+
+
+class ByFloats(SGD):
+    @staticmethod
+    def rule(theta: Any, g: Any, *, lr: Any) -> Any:
+        return (theta - lr * (g if isinstance(g, float) else float(g)),)
+
+
+@pytest.mark.parametrize("where", ["loss", "grad", "rule"])
+def test_what_makes_an_interval_a_float_is_refused(where: str) -> None:
+    """Else the ends are lost, and the replay is one in floats that calls itself an enclosure."""
+    game = play(SGD(0.1), Soft(where), 3, Box(-1.0, 1.0))
+    if where == "rule":
+        game = replace(game, method=ByFloats(0.1))
+    with pytest.raises(TypeError, match="an interval was made a float"):
+        in_intervals(game)
+    assert float(Interval(1, 2)) == 1.5  # again allowed
+    upright = in_intervals(play(SGD(0.1), Soft("nowhere"), 3, Box(-1.0, 1.0)))
+    assert float(upright.x[0, 0]) == 0.5
+
+
+def test_a_loss_at_a_fixed_point_is_enclosed_as_well() -> None:
+    game = in_intervals(play(SGD(0.1), Soft("nowhere"), 3, Box(-1.0, 1.0)))
+    u = np.array([Interval(0.25)], object)
+    assert all(holds(Fraction(1, 16), z) for z in losses_at(game, u))
+    with pytest.raises(TypeError, match="an interval was made a float"):
+        losses_at(replace(game, problem=Soft("loss")), u)
 
 
 def test_progress_sees_each_round() -> None:

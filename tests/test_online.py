@@ -28,12 +28,13 @@ from adam_tutorial import (
     SquareLosses,
     best_point,
     gap,
+    in_intervals,
     play,
     regret,
     total_gradient,
     total_loss,
 )
-from adam_tutorial.online import _check_numbers
+from adam_tutorial.online import _check_numbers, float_sum
 
 RNG = np.random.default_rng(0)
 ROWS, ANSWERS = RNG.standard_normal((40, 3)), RNG.standard_normal(40)
@@ -385,6 +386,53 @@ def test_regret_against_a_point() -> None:
         point = np.full(3, 0.1)
         expected = math.fsum(game.losses) - total_loss(PROBLEMS[1], point, 6)
         assert regret(game, u).value == pytest.approx(expected, rel=1e-15)
+
+
+@pytest.mark.parametrize(("rounds", "tried", "slope"), [(3, 3, 5), (250, 100, 100)])
+def test_a_total_that_is_not_the_sum_of_the_losses_is_refused(rounds: int, tried: int, slope: int):
+    class Wrong(Cycle):
+        def total(self, x: Any, rounds: int) -> Any:
+            return super().total(x, rounds) + 1e-8 * rounds
+
+    right, wrong = (play(SGD(0.25), make((3.0, -1.0)), rounds, INTERVAL) for make in (Cycle, Wrong))
+    assert regret(right).error < 1e-9
+    for against, at in ((None, -1.0), (0.5, 0.5)):
+        with pytest.raises(ValueError) as refused:
+            regret(wrong, against)
+        said = (
+            f"problem.total: the losses of rounds 1 to {tried} at {at} add up to {at * slope:.9g}"
+        )
+        assert str(refused.value).startswith(said)
+
+
+def test_a_formula_may_round_otherwise_than_the_losses() -> None:
+    """Residuals that are rounding alone: the two sums share no digit, and nothing is wrong."""
+    rows = np.random.default_rng(0).standard_normal((20, 3))
+    best = np.array([0.1, 0.2, 0.3])
+    problem = SquareLosses(rows, rows @ best, best)
+    game = play(SGD(0.1), problem, 20, Box(-1.0, 1.0))
+    assert regret(game).error < 1e-12 and abs(regret(game, best).value) < 1e-20
+
+
+def test_a_game_shows_itself_in_a_line() -> None:
+    game = play(SGD(0.25), Cycle((3.0, -1.0)), 6, INTERVAL)
+    assert repr(game) == f"<Game: 6 rounds of SGD on Cycle, {INTERVAL}>"
+    assert repr(in_intervals(game)).startswith("<EnclosedGame: 6 rounds of SGD on Cycle")
+
+
+def test_sums_beyond_the_floats_are_no_numbers() -> None:
+    assert float_sum(np.array([1e308, -1e308, 0.5])) == 0.5
+    for values in ([1e308] * 4, [math.inf, -math.inf], [math.nan, 1.0]):
+        assert math.isnan(float_sum(np.array(values)))
+    steep = LinearLosses(np.full((4, 2), 1e308), np.array([0.5, 1.0]))
+    assert math.isnan(total_loss(_WithoutTotal(steep), steep.start, 4))
+
+
+class _WithoutTotal:
+    """The losses of a problem alone."""
+
+    def __init__(self, problem: Any) -> None:
+        self.start, self.loss, self.grad = problem.start, problem.loss, problem.grad
 
 
 def test_the_error_covers_rounding() -> None:

@@ -467,7 +467,11 @@ def test_the_premises_reach_the_start_and_both_sides(monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(module, "convexity", watched)
     kingma_ba_bound(GAMES["free"], np.array([0.5, 0.25]))
-    assert [point.tolist() for point in seen] == [[0.5, 0.25], [0.2, -0.1]]
+    x = GAMES["free"].x
+    assert [point.tolist() for point in seen] == [
+        [0.5, 0.25], *(point.tolist() for point in (x[0], x[-1], np.mean(x, axis=0)))
+    ]  # fmt: skip
+    assert x[0].tolist() == [0.2, -0.1]
 
 
 def test_a_gradient_above_the_stated_bound_and_a_loss_that_is_not_convex() -> None:
@@ -700,3 +704,11 @@ def test_the_premises_are_measured(game: Any) -> None:
         assert premise.value == pytest.approx(value, rel=1e-12, abs=1e-15), premise.name
         assert premise.limit == limit or premise.name == "iterates within D_inf"
         assert premise.limit == pytest.approx(limit, rel=1e-12, abs=0)
+
+
+@pytest.mark.parametrize("zero", [1, 4])
+def test_a_rate_of_zero_in_one_round_makes_the_theorem_void(zero: int) -> None:
+    method = AnnealedAdam(lambda t: 0.1 * (t != zero), 0.5, 0.5, decay=0.5)
+    game = play(method, Cycle((3.0, -1.0, -1.0)), 9, Box(-1.0, 1.0))
+    assert kingma_ba_bound(game).void and kingma_ba_average(game).void
+    assert kingma_ba_proof(game)[0].verdict != "violated"  # and nothing warns
