@@ -195,7 +195,6 @@ __all__: list[str] = [
     "falling_rates",
     "figure",
     "first_false",
-    "first_rate",
     "first_rounds",
     "fixed_point",
     "float_step",
@@ -308,7 +307,6 @@ __all__: list[str] = [
     "trace",
     "train",
     "turn",
-    "unheard",
     "unknown_keyword",
     "upper",
     "validated",
@@ -513,7 +511,6 @@ _HOME: dict[str, str] = {
     "falling_rates": "bounds",
     "figure": "figures",
     "first_false": "bounds",
-    "first_rate": "bounds",
     "first_rounds": "bounds",
     "fixed_point": "online",
     "float_step": "executors",
@@ -626,7 +623,6 @@ _HOME: dict[str, str] = {
     "trace": "problems",
     "train": "sweeps",
     "turn": "counterexamples",
-    "unheard": "bounds",
     "unknown_keyword": "optimizer",
     "upper": "intervals",
     "validated": "optimizer",
@@ -786,7 +782,6 @@ if TYPE_CHECKING:
     from adam_tutorial.bounds import dual_adagrad_bound as dual_adagrad_bound
     from adam_tutorial.bounds import falling_rates as falling_rates
     from adam_tutorial.bounds import first_false as first_false
-    from adam_tutorial.bounds import first_rate as first_rate
     from adam_tutorial.bounds import first_rounds as first_rounds
     from adam_tutorial.bounds import game_rates as game_rates
     from adam_tutorial.bounds import gradient_descent_bound as gradient_descent_bound
@@ -805,7 +800,6 @@ if TYPE_CHECKING:
     from adam_tutorial.bounds import run_error as run_error
     from adam_tutorial.bounds import steps_along as steps_along
     from adam_tutorial.bounds import total as total
-    from adam_tutorial.bounds import unheard as unheard
     from adam_tutorial.checkpoints import CheckpointError as CheckpointError
     from adam_tutorial.checkpoints import load as load
     from adam_tutorial.checkpoints import save as save

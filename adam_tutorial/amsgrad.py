@@ -34,7 +34,6 @@ from adam_tutorial.bounds import (
     rounding,
     steps_along,
     total,
-    unheard,
 )
 from adam_tutorial.intervals import lower
 from adam_tutorial.online import Game
@@ -209,7 +208,7 @@ def _premises(run: _Run) -> tuple[Premise, ...]:
     )  # fmt: skip
 
 
-# %% chapters/amsgrad.ipynb#amsgrad-bound
+# %% chapters/amsgrad.ipynb#amsgrad-reach
 def _beta2(run: _Run) -> float:
     try:
         return float(run.game.method.hyper(1)["beta2"])
@@ -225,6 +224,7 @@ def _reach(run: _Run) -> Any:
     return np.sqrt(beta2 / ((1 - beta2) * room)) if room > 0 else math.inf
 
 
+# %% chapters/amsgrad.ipynb#amsgrad-bound
 def _length(run: _Run) -> Premise:
     """|m_t| <= (1 - beta1_t) S alpha_t H_t: what a denominator of at least the root of v gives."""
     share = ((1 - run.beta1) * run.lr)[:, None]
@@ -233,7 +233,7 @@ def _length(run: _Run) -> Premise:
     return Premise("|m_t| <= (1 - beta1_t) S alpha_t H_t", off, 0.0, "the game")
 
 
-@unheard
+@np.errstate(all="ignore")  # H_t is infinite where lr is 0
 def amsgrad_bound(game: Game, against: Any = None) -> Certificate:
     """The theorem of this chapter, for AMSGrad and for whatever else meets its premises.
 
@@ -307,7 +307,7 @@ def _last_lines(run: _Run, bound: Certificate) -> list[Line]:
 
 
 # %% chapters/amsgrad.ipynb#amsgrad-proof
-@unheard
+@np.errstate(all="ignore")  # H_t is infinite where lr is 0
 def amsgrad_proof(game: Game, against: Any = None) -> list[Line]:
     """The proof of the theorem of this chapter on one game: its lines, in order.
 
@@ -395,7 +395,7 @@ def _roots(game: Game) -> Array:
     return np.sqrt(np.cumsum(game.g * game.g, axis=0))
 
 
-@unheard
+@np.errstate(all="ignore")  # H_t is infinite where lr is 0
 def adamnc_bound(game: Game, against: Any = None) -> Certificate:
     """The theorem on AdamNC: Adagrad's bound with the price of momentum, and without beta2.
 
@@ -416,7 +416,7 @@ def adamnc_bound(game: Game, against: Any = None) -> Certificate:
 
 
 # %% chapters/amsgrad.ipynb#adamnc-proof
-@unheard
+@np.errstate(all="ignore")  # H_t is infinite where lr is 0
 def adamnc_proof(game: Game, against: Any = None) -> list[Line]:
     """The proof of the theorem on AdamNC on one game: its lines, in order."""
     run, bound, roots = _Run(game, against), adamnc_bound(game, against), _roots(game)

@@ -68,8 +68,28 @@ class Premise:
 
 
 # %% chapters/bounds.ipynb#bounds-verdict
+class _Judged:
+    """What has one of the four verdicts, and so is neither true nor false."""
+
+    @property
+    def verdict(self) -> str:
+        raise NotImplementedError
+
+    @property
+    def holds(self) -> bool:
+        return self.verdict == "holds"
+
+    @property
+    def void(self) -> bool:
+        return self.verdict == "void"
+
+    def __bool__(self) -> bool:
+        raise TypeError("a certificate is not true or false. Ask for .holds, .void or .verdict.")
+
+
+# %% chapters/bounds.ipynb#bounds-theorem
 @dataclass(frozen=True)
-class Certificate:
+class Certificate(_Judged):
     """A theorem applied to a game: is `measured` at most the sum of `terms`, given `premises`?
 
     error  how far rounding may have moved the comparison; 0 for intervals, which carry their own"""
@@ -97,26 +117,15 @@ class Certificate:
         """ "void" where a premise is broken, "holds", "violated", or "undecided" within the error."""
         return "void" if self.broken else compared(self.measured, self.bound, self.error)
 
-    @property
-    def holds(self) -> bool:
-        return self.verdict == "holds"
-
-    @property
-    def void(self) -> bool:
-        return self.verdict == "void"
-
     def __str__(self) -> str:
         return _table(self)
 
-    def __bool__(self) -> bool:
-        raise TypeError("a certificate is not true or false. Ask for .holds, .void or .verdict.")
-
 
 # %% chapters/bounds.ipynb#bounds-compared
-unheard = np.errstate(all="ignore")  # warnings of an infinite H_t, which breaks a premise anyway
+_unheard = np.errstate(all="ignore")  # warnings of an infinite H_t, which breaks a premise anyway
 
 
-@unheard
+@_unheard
 def compared(left: Any, right: Any, error: float) -> str:
     """Whether left <= right: "holds", "violated", or "undecided" where `error` could turn it."""
     slack = right - left
@@ -131,6 +140,7 @@ def total(values: Any) -> Any:
     return sum(flat) if flat.dtype == object else float_sum(flat)
 
 
+# %% chapters/bounds.ipynb#bounds-rounding
 UNITS = 32 * float(np.finfo(float).eps)  # what a few operations may add, relative to their operands
 
 
@@ -296,7 +306,7 @@ def game_rates(game: Game) -> Array:
         return np.full(game.rounds, np.nan)
 
 
-def first_rate(game: Game) -> Any:
+def _first_rate(game: Game) -> Any:
     """The learning rate of round 1, as the game computes; NaN for 0, by which bounds would divide."""
     rate = game_rates(game)[0]
     return as_number(game, rate if rate else math.nan)
@@ -382,7 +392,7 @@ def _positive(game: Game) -> Premise:
 
 
 # %% chapters/bounds.ipynb#bounds-master
-@unheard
+@_unheard
 def master_bound(game: Game, against: Any = None) -> Certificate:
     """The master inequality for steps -g_t / H_t, whatever the positive H_t, against a fixed point.
 
@@ -423,7 +433,7 @@ def _worst(name: str, left: Array, right: Array, *sizes: Array) -> Line:
     return Line(f"{name}, round {t + 1}", _LINES[name], left[t], right[t], float(errors[t]))
 
 
-@unheard
+@_unheard
 def master_proof(game: Game, against: Any = None) -> list[Line]:
     """The proof of the master inequality on one game, for steps -g_t / H_t: its lines, in order."""
     u, compared_with = _against(game, against)
@@ -451,7 +461,7 @@ def master_proof(game: Game, against: Any = None) -> list[Line]:
 
 
 # %% chapters/bounds.ipynb#bounds-any-step
-@unheard
+@_unheard
 def any_step_bound(game: Game, against: Any = None) -> Certificate:
     """The master inequality for any step at all: of a method with momentum, or of one not thought of.
 
@@ -491,7 +501,7 @@ def domain_diameter(game: Game, norm: float) -> Any:
 
 
 # %% chapters/bounds.ipynb#bounds-descent
-@unheard
+@_unheard
 def gradient_descent_bound(game: Game, against: Any = None) -> Certificate:
     """Zinkevich's bound for gradient descent with the rate eta / sqrt(t), in a bounded domain.
 
@@ -501,7 +511,7 @@ def gradient_descent_bound(game: Game, against: Any = None) -> Certificate:
     compared_with = regret_of(game, against)
     u, root = as_point(game, compared_with.against), np.sqrt(as_number(game, game.rounds))
     D, G, rates = domain_diameter(game, 2), largest_norm(game), game_rates(game)
-    eta, where = first_rate(game), "Zinkevich 2003 (Theorem 1, as recalled)"
+    eta, where = _first_rate(game), "Zinkevich 2003 (Theorem 1, as recalled)"
     terms = (
         Term("distance", D * D * root / (2 * eta), r"\frac{D^2 \sqrt T}{2 \eta}", where),
         Term("steps", eta * G * G * (root - 0.5), r"\eta G^2 (\sqrt T - \tfrac12)", where),
@@ -520,7 +530,7 @@ def _descends(game: Game, u: Array, rates: Array) -> tuple[Premise, ...]:
 
 
 # %% chapters/bounds.ipynb#bounds-horizon
-@unheard
+@_unheard
 def known_horizon_bound(game: Game, against: Any = None) -> Certificate:
     """Gradient descent with one rate eta for all T rounds, which needs no bounded domain.
 
@@ -529,7 +539,7 @@ def known_horizon_bound(game: Game, against: Any = None) -> Certificate:
     """
     u, compared_with = _against(game, against)
     G, rates, off = largest_norm(game), game_rates(game), game.x[0] - u
-    eta, where = first_rate(game), "the master inequality with H_t = I / eta"
+    eta, where = _first_rate(game), "the master inequality with H_t = I / eta"
     terms = (
         Term("distance", np.sum(off * off) / (2 * eta), r"\frac{\|x_1 - u\|^2}{2 \eta}", where),
         Term("steps", eta * G * G * game.rounds / 2, r"\tfrac12 \eta G^2 T", where),
@@ -543,13 +553,13 @@ def known_horizon_bound(game: Game, against: Any = None) -> Certificate:
 
 
 # %% chapters/bounds.ipynb#bounds-descent-proof
-@unheard
+@_unheard
 def gradient_descent_proof(game: Game, against: Any = None) -> list[Line]:
     """The proof of Zinkevich's bound on one game: the lines of the master inequality, and three more."""
     u = as_point(game, regret_of(game, against).against)
     *lines, last = master_proof(game, u)
     D, G, h = domain_diameter(game, 2), largest_norm(game), game.metric
-    eta, root = first_rate(game), np.sqrt(as_number(game, game.rounds))
+    eta, root = _first_rate(game), np.sqrt(as_number(game, game.rounds))
     parts = {name: total(part) for name, part in _expansion(game, u, game.g).items()}
     far, rates = D * D * h[-1, 0] / 2, G * G * total(1 / h[:, 0]) / 2
     whole = far + eta * G * G * (root - 0.5)
@@ -581,7 +591,7 @@ def _roots(game: Game) -> Array:
     return np.sqrt(np.cumsum(game.g * game.g, axis=0)) + _eps(game)
 
 
-@unheard
+@_unheard
 def adagrad_bound(game: Game, against: Any = None) -> Certificate:
     """The bound of diagonal Adagrad, in a bounded domain, for any lr and eps.
 
@@ -590,7 +600,7 @@ def adagrad_bound(game: Game, against: Any = None) -> Certificate:
     """
     compared_with = regret_of(game, against)
     u, norms, d = as_point(game, compared_with.against), total(column_norms(game)), game.x.shape[1]
-    D, eta = domain_diameter(game, math.inf), first_rate(game)
+    D, eta = domain_diameter(game, math.inf), _first_rate(game)
     where = "Duchi, Hazan & Singer 2011 (Theorem 5, as recalled)"
     half = D * D / (2 * eta)
     terms = (
@@ -607,13 +617,13 @@ def adagrad_bound(game: Game, against: Any = None) -> Certificate:
 
 
 # %% chapters/bounds.ipynb#bounds-adagrad-proof
-@unheard
+@_unheard
 def adagrad_proof(game: Game, against: Any = None) -> list[Line]:
     """The proof of Adagrad's bound on one game: the lines of the master inequality, and two more."""
     u = as_point(game, regret_of(game, against).against)
     *lines, last = master_proof(game, u)
     D, h, norms = domain_diameter(game, math.inf), game.metric, total(column_norms(game))
-    steps = first_rate(game) * norms
+    steps = _first_rate(game) * norms
     parts = {name: total(part) for name, part in _expansion(game, u, game.g).items()}
     far = D * D * total(h[-1]) / 2
     return [
@@ -632,7 +642,7 @@ def first_rounds(game: Game, rounds: int) -> Game:
 
 
 # %% chapters/bounds.ipynb#bounds-leader
-@unheard
+@_unheard
 def dual_adagrad_bound(game: Game, against: Any = None) -> Certificate:
     """The bound of Adagrad's primal-dual form, a regularised leader, against a fixed point.
 
@@ -640,7 +650,7 @@ def dual_adagrad_bound(game: Game, against: Any = None) -> Certificate:
     that of g_1^2 + ... + g_t^2. Round t is paid with H_{t-1}, so eps must be at least each |g_{t,i}|.
     """
     u, compared_with = _against(game, against)
-    norms, eta, eps = column_norms(game), first_rate(game), _eps(game)
+    norms, eta, eps = column_norms(game), _first_rate(game), _eps(game)
     far = (game.x[0] - u) * (game.x[0] - u) / (2 * eta)
     terms = (
         Term("eps", eps * np.sum(far), r"\frac{\epsilon}{2 \eta} \|x_1 - u\|^2", _LEADER),

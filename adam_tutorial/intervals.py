@@ -26,10 +26,15 @@ from adam_tutorial.trees import Array
 BITS = 113  # of the significand: quadruple precision
 
 
+# %% chapters/intervals.ipynb#intervals-undecided
 class Undecided(ArithmeticError):
     """Two intervals overlap, so neither number is known to be the larger."""
 
 
+_LOST = (
+    "an interval was made a float, by float() or a function of math, so its ends are lost. "
+    "Write the loss, gradient or rule with + - * / ** abs and np.sqrt."
+)
 _ENCLOSING: ContextVar[bool] = ContextVar("enclosing", default=False)
 
 
@@ -100,10 +105,7 @@ class _Enclosed:
 
     def __float__(self) -> float:
         if _ENCLOSING.get():
-            raise TypeError(
-                "an interval was made a float, by float() or a function of math, so its ends are lost. "
-                "Write the loss, gradient or rule with + - * / ** abs and np.sqrt."
-            )
+            raise TypeError(_LOST)
         return float(_libmp().to_float(_libmp().mpi_mid(self.ends, self.bits)))
 
     def __repr__(self) -> str:
@@ -137,13 +139,9 @@ class _Arithmetic(_Enclosed):
     __radd__, __rmul__ = __add__, __mul__
 
 
-# %% chapters/intervals.ipynb#intervals-interval
-class Interval(_Arithmetic):
-    """All numbers between two ends; arithmetic with `bits` bits encloses every result.
-
-    Takes a float, an integer, a fraction, or both ends. NumPy's functions work on arrays of them. A
-    comparison of two that overlap raises Undecided.
-    """
+# %% chapters/intervals.ipynb#intervals-compared
+class _Compared(_Arithmetic):
+    """Comparisons, which raise Undecided where the intervals overlap."""
 
     __slots__ = ()
 
@@ -166,6 +164,17 @@ class Interval(_Arithmetic):
         return NotImplemented
 
     __hash__ = None  # type: ignore[assignment]
+
+
+# %% chapters/intervals.ipynb#intervals-interval
+class Interval(_Compared):
+    """All numbers between two ends; arithmetic with `bits` bits encloses every result.
+
+    Takes a float, an integer, a fraction, or both ends. NumPy's functions work on arrays of them. A
+    comparison of two that overlap raises Undecided.
+    """
+
+    __slots__ = ()
 
     def __pow__(self, power: int) -> Any:
         return self._made("mpi_pow_int", self.ends, power)

@@ -192,9 +192,27 @@ class LogisticLosses(_Rows):
         return -(self.labels[:rounds] * np.exp(-np.logaddexp(0.0, margins))) @ self.rows[:rounds]
 
 
+# %% chapters/online.ipynb#online-played
+class _Played:
+    """How long a game is, and how it shows itself."""
+
+    method: Optimizer
+    problem: Any
+    domain: Domain
+    losses: Array
+
+    @property
+    def rounds(self) -> int:
+        return len(self.losses)
+
+    def __repr__(self) -> str:
+        names = type(self.method).__name__, type(self.problem).__name__
+        return f"<{type(self).__name__}: {self.rounds} rounds of {names[0]} on {names[1]}, {self.domain}>"
+
+
 # %% chapters/online.ipynb#online-game
 @dataclass(frozen=True, eq=False, repr=False)
-class Game:
+class Game(_Played):
     """A game that was played: T rounds in d coordinates.
 
     x        (T + 1, d)  the points x_1 ... x_T that were played, and the next one
@@ -214,14 +232,6 @@ class Game:
     losses: Array
     slots: dict[str, Array]
     scalars: tuple[dict[str, float], ...]
-
-    @property
-    def rounds(self) -> int:
-        return len(self.losses)
-
-    def __repr__(self) -> str:
-        names = type(self.method).__name__, type(self.problem).__name__
-        return f"<{type(self).__name__}: {self.rounds} rounds of {names[0]} on {names[1]}, {self.domain}>"
 
     @cached_property
     def metric(self) -> Array:
@@ -403,6 +413,7 @@ def regret(game: Game, against: Any = None) -> Regret:
     return Regret(ours - theirs, error, point)
 
 
+# %% chapters/online.ipynb#online-judged
 def _summands(game: Game, point: Array, rounds: int) -> float:
     """The sizes of all g_i x_i: each loss is a function of their sums, rounded to a few units of them."""
     g, x = game.g[:rounds], game.x[:rounds]

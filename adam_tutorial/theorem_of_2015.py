@@ -30,7 +30,6 @@ from adam_tutorial.bounds import (
     rounding,
     run_error,
     total,
-    unheard,
 )
 from adam_tutorial.figures import figure
 from adam_tutorial.intervals import larger, lower, upper
@@ -281,7 +280,7 @@ def _gap(p: Any) -> Any:
 _BELOW_ONE = math.nextafter(1.0, 0.0)
 
 
-@unheard
+@np.errstate(all="ignore")  # H_t is infinite where lr is 0
 def kingma_ba_bound(game: Game, against: Any = None, reading: str = "section") -> Certificate:
     """Theorem 4.1 of Kingma & Ba 2015 for a game of AnnealedAdam, each of its hypotheses a premise.
 
@@ -317,7 +316,7 @@ def _premises(p: Any) -> tuple[Premise, ...]:
 
 
 # %% chapters/theorem_of_2015.ipynb#kingma-ba-average
-@unheard
+@np.errstate(all="ignore")  # H_t is infinite where lr is 0
 def kingma_ba_average(game: Game, against: Any = None, reading: str = "section") -> Certificate:
     """The corollary: R(T) / T is at most a constant over sqrt(T), and a smaller term.
 
@@ -464,7 +463,7 @@ def _momentum(p: Any) -> list[Line]:
     ]
 
 
-@unheard
+@np.errstate(all="ignore")  # H_t is infinite where lr is 0
 def kingma_ba_proof(game: Game, against: Any = None) -> list[Line]:
     """The printed proof of Theorem 4.1, run on a game of AnnealedAdam: each inequality, in order.
 
@@ -545,7 +544,7 @@ def _safe_lemmas(p: Any) -> tuple[list[Line], Any]:
 
 
 # %% chapters/theorem_of_2015.ipynb#repaired-proof
-@unheard
+@np.errstate(all="ignore")  # H_t is infinite where lr is 0
 def repaired_proof(game: Game, against: Any = None) -> list[Line]:
     """A proof that holds, line by line, and the bound that it gives: all that is left of the theorem.
 
