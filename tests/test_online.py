@@ -405,6 +405,30 @@ def test_a_total_that_is_not_the_sum_of_the_losses_is_refused(rounds: int, tried
         assert str(refused.value).startswith(said)
 
 
+def test_a_total_is_refused_on_either_side_and_taken_for_negative_losses() -> None:
+    class Constant(Cycle):
+        def loss(self, x: Any, t: int = 1) -> Any:
+            return -1e8 + 0 * x
+
+        def total(self, x: Any, rounds: int) -> Any:
+            return rounds * -1e8 * (1 + self.start * 1e-8)
+
+    def played(start: float) -> Game:
+        return play(SGD(0.1), Constant((0.0,), start), 4, INTERVAL)
+
+    assert regret(played(0.0)).value == 0
+    for start in (0.5, -0.5):
+        with pytest.raises(ValueError, match="problem.total"):
+            regret(played(start))
+
+
+@pytest.mark.parametrize("against", [[0.1, 0.2], [[0.1, 0.2, 0.3]], [[0.1]], [0.1] * 4])
+def test_a_point_of_another_size_is_refused(against: Any) -> None:
+    game = play(SGD(0.25), PROBLEMS[0], 6, DOMAINS[0])
+    with pytest.raises(ValueError, match="against: expected one number or a vector of 3, got"):
+        regret(game, against)
+
+
 def test_a_formula_may_round_otherwise_than_the_losses() -> None:
     """Residuals that are rounding alone: the two sums share no digit, and nothing is wrong."""
     rows = np.random.default_rng(0).standard_normal((20, 3))
@@ -807,6 +831,8 @@ def test_no_more_rounds_than_losses() -> None:
         (np.zeros(0), EVERYWHERE, "problem.start: expected a number or a vector"),
         (np.zeros(1), Box((0.0, 0.0), 1.0), "it has 1 coordinates, which Box"),
         (0.0, Ball(2.0, (0.0, 1.0)), "it has 1 coordinates, which Ball"),
+        (np.zeros(3), Box((0.0, 0.0), 1.0), "it has 3 coordinates, which Box"),
+        (np.zeros(3), Ball(2.0, (0.0, 1.0)), "it has 3 coordinates, which Ball"),
     ],
 )
 def test_a_start_that_is_no_point_of_the_domain_is_refused(
