@@ -135,7 +135,9 @@ class _Settings:
         fixed, schedules = self._hyper
         now = {"t": t, **fixed}
         for name, schedule in schedules.items():
-            now[name] = validated(name, schedule(t), f" at step {t}")
+            value = schedule(t)
+            usual = type(value) is float and 0 <= value < 1  # in range whatever the name
+            now[name] = value if usual else validated(name, value, f" at step {t}")
         return now
 
     def at(self, name: str, t: int) -> float:

@@ -508,6 +508,9 @@ def test_the_settings_at_their_edges() -> None:
     lines = named(kingma_ba_proof(heavy))
     assert lines["Lemma 10.4, as used"].right == lines["Lemma 10.4, as stated"].right == math.inf
     assert named(repaired_proof(heavy))["what remains"].right == math.inf
+    a_little = play(AnnealedAdam(0.1, 0.6, 0.3, decay=0.5), Cycle((3.0, -1.0)), 9, Box(-1.0, 1.0))
+    for game in (a_little, in_intervals(a_little)):  # beta1**2 / beta2 is 1.2: no root of 1 - that
+        assert named(repaired_proof(game))["what remains"].right == math.inf
 
 
 def test_only_games_of_the_method_and_known_readings() -> None:
