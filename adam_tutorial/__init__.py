@@ -272,6 +272,7 @@ __all__: list[str] = [
     "plan_of",
     "play",
     "play_together",
+    "points_tried",
     "program_of",
     "progress",
     "projected_rate",
@@ -588,6 +589,7 @@ _HOME: dict[str, str] = {
     "plan_of": "executors",
     "play": "online",
     "play_together": "counterexamples",
+    "points_tried": "online",
     "program_of": "tracing",
     "progress": "sweeps",
     "projected_rate": "swats",
@@ -922,6 +924,7 @@ if TYPE_CHECKING:
     from adam_tutorial.online import gap as gap
     from adam_tutorial.online import is_on_a_line as is_on_a_line
     from adam_tutorial.online import play as play
+    from adam_tutorial.online import points_tried as points_tried
     from adam_tutorial.online import regret as regret
     from adam_tutorial.online import total_gradient as total_gradient
     from adam_tutorial.online import total_loss as total_loss

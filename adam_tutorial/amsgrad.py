@@ -35,7 +35,7 @@ from adam_tutorial.bounds import (
     steps_along,
     total,
 )
-from adam_tutorial.intervals import lower
+from adam_tutorial.intervals import lower, upper
 from adam_tutorial.online import Game
 from adam_tutorial.optimizer import Optimizer, Schedule, State
 from adam_tutorial.trees import Array, Tree, map_leaves
@@ -241,7 +241,7 @@ def amsgrad_bound(game: Game, against: Any = None) -> Certificate:
     for a method without m, beta1 and beta2.
     """
     run = _Run(game, against)
-    beta1, beta2 = float(run.beta1[0]), _beta2(run)
+    beta1, beta2 = upper(run.beta1[0]), _beta2(run)
     steps = (1 + run.beta1[0]) / 2 * _reach(run) * total(run.lr[:, None] * np.abs(game.g))
     where = "the theorem on AMSGrad"
     terms = (

@@ -33,6 +33,7 @@ from adam_tutorial.online import (
     fixed_point,
     float_sum,
     is_on_a_line,
+    points_tried,
     regret,
 )
 from adam_tutorial.projections import Box
@@ -220,10 +221,12 @@ def as_point(game: Game, point: Any) -> Array:
 # %% chapters/bounds.ipynb#bounds-regret
 def losses_at(game: Game, u: Array) -> Array:
     """(T,): f_t(u) for a point u of `as_point`."""
-    at = u[0] if is_on_a_line(game.problem) else u
-    at = float(at) if isinstance(at, np.floating) else at
-    with enclosing():
-        return np.array([game.problem.loss(at, t) for t in range(1, game.rounds + 1)], u.dtype)
+    one = u[0] if is_on_a_line(game.problem) else None
+    one = float(one) if isinstance(one, np.floating) else one
+    with enclosing():  # each call has a point of its own, which it may spoil
+        rounds = range(1, game.rounds + 1)
+        losses = [game.problem.loss(u.copy() if one is None else one, t) for t in rounds]
+        return np.array(losses, u.dtype).reshape(game.rounds)
 
 
 def regret_of(game: Game, against: Any = None) -> Regret:
@@ -262,12 +265,11 @@ def convexity(game: Game, *points: Any) -> Premise:
 
 
 def own_points(game: Game) -> list[Array]:
-    """The first, the last and the mean point of a game, as floats; those that the domain holds.
+    """`points_tried` of a game, as floats.
 
     A wrong gradient misleads the search for the best point as well, so convexity is tried at these too.
     """
-    x = np.array(game.x, float)
-    return [u for u in (x[0], x[-1], np.mean(x, axis=0)) if not game.domain.why_not(u)]
+    return points_tried(np.array(game.x, float), game.domain)
 
 
 def inside(game: Game) -> Premise:
@@ -286,18 +288,29 @@ def bounded(diameter: float) -> Premise:
 
 def falling_rates(game: Game) -> Premise:
     """alpha_t = alpha / sqrt(t): the largest relative difference, and a few units of the last place."""
-    rates, t = game_rates(game), np.arange(1, game.rounds + 1)
-    off = float(np.max(np.abs(rates * np.sqrt(t) / rates[0] - 1)))
-    return Premise("alpha_t = alpha / sqrt(t)", off, 1e-14, "the method's lr")
+    rates = game_rates(game)
+    t = np.array([as_number(game, n) for n in range(1, game.rounds + 1)])
+    off = _off(rates * np.sqrt(t) / rates[0])
+    return Premise("alpha_t = alpha / sqrt(t)", off, _allowed(game, 1e-14), "the method's lr")
 
 
 def constant_rate(game: Game) -> Premise:
     """alpha_t = alpha: the largest relative difference."""
     rates = game_rates(game)
-    off = float(np.max(np.abs(rates / rates[0] - 1)))
-    return Premise("alpha_t = alpha", off, 0.0, "the method's lr")
+    return Premise("alpha_t = alpha", _off(rates / rates[0]), 0.0, "the method's lr")
 
 
+def _off(ratios: Array) -> float:
+    """How far from 1 the farthest ratio is; of intervals, how far it is for sure."""
+    return float(np.max([lower(each) for each in np.ravel(np.abs(ratios - 1))]))
+
+
+def _allowed(game: Game, rounding: float) -> float:
+    """What rounding may do, relatively: nothing in intervals, which carry it."""
+    return 0.0 if isinstance(game, EnclosedGame) else rounding
+
+
+# %% chapters/bounds.ipynb#bounds-rates-of
 def game_rates(game: Game) -> Array:
     """(T,): the learning rate of each round; NaN, which breaks every premise, where there is none."""
     try:
@@ -315,8 +328,8 @@ def _first_rate(game: Game) -> Any:
 def has_metric(game: Game, expected: Any, formula: str) -> Premise:
     """H_t is what the theorem says: the largest difference to `expected` (T, 1) or (T, d), relative."""
     with np.errstate(all="ignore"):
-        off = np.abs(np.array(game.metric, float) / np.array(expected, float) - 1)
-    return Premise(f"H_t = {formula}", float(np.max(off)), 1e-12, "the method")
+        off = _off(game.metric / expected)
+    return Premise(f"H_t = {formula}", off, _allowed(game, 1e-12), "the method")
 
 
 # %% chapters/bounds.ipynb#bounds-steps

@@ -9,10 +9,11 @@ only where the intervals do not overlap. `in_intervals` plays a game again in th
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from copy import copy
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from types import MethodType
+from operator import index
 from typing import Any
 
 import numpy as np
@@ -70,6 +71,15 @@ def _ends(number: Any, bits: int) -> Any:
         ratio = number.numerator, number.denominator
         return mp.from_rational(*ratio, bits, "f"), mp.from_rational(*ratio, bits, "c")
     raise TypeError(f"expected a number, got {type(number).__name__}")
+
+
+def _whole(power: Any) -> int:
+    if isinstance(power, float) and power.is_integer():
+        return int(power)
+    try:
+        return index(power)
+    except TypeError:
+        raise TypeError(f"an interval has whole powers and the power 0.5, got {power!r}") from None
 
 
 # %% chapters/intervals.ipynb#intervals-enclosed
@@ -138,6 +148,12 @@ class _Arithmetic(_Enclosed):
 
     __radd__, __rmul__ = __add__, __mul__
 
+    def __index__(self) -> int:
+        low, high = (Fraction(*_libmp().to_rational(end)) for end in self.ends)
+        if low != high or low.denominator != 1:
+            raise TypeError(f"expected a whole number, got {self!r}")
+        return int(low)
+
 
 # %% chapters/intervals.ipynb#intervals-compared
 class _Compared(_Arithmetic):
@@ -165,6 +181,9 @@ class _Compared(_Arithmetic):
 
     __hash__ = None  # type: ignore[assignment]
 
+    def __bool__(self) -> bool:
+        return bool(self != 0)
+
 
 # %% chapters/intervals.ipynb#intervals-interval
 class Interval(_Compared):
@@ -176,8 +195,10 @@ class Interval(_Compared):
 
     __slots__ = ()
 
-    def __pow__(self, power: int) -> Any:
-        return self._made("mpi_pow_int", self.ends, power)
+    def __pow__(self, power: Any) -> Any:
+        if power == 0.5:
+            return self.sqrt()
+        return self._made("mpi_pow_int", self.ends, _whole(power))
 
     def __neg__(self) -> Any:
         return self._made("mpi_neg", self.ends)
@@ -237,23 +258,18 @@ def _hyper(method: Any, t: int, bits: int) -> dict[str, Any]:
     for name, schedule in schedules.items():
         value = float(schedule(t))
         known[name] = Interval(value, bits=bits) * Interval(1 - 2.0**-50, 1 + 2.0**-50, bits=bits)
-    return {**known, "t": t}
+    return {**known, "t": Interval(t, bits=bits)}  # so that 1 / t is not rounded
 
 
-class _Standing:
-    """A method whose hyper-parameters are intervals, for its own `metric`."""
-
-    def __init__(self, method: Any, bits: int) -> None:
-        self._method, self._bits = method, bits
-
-    def hyper(self, t: int) -> dict[str, Any]:
-        return _hyper(self._method, t, self._bits)
-
-    def __getattr__(self, name: str) -> Any:
-        value = getattr(self._method, name)
-        if isinstance(value, MethodType):
-            return MethodType(value.__func__, self)
-        return Interval(value, bits=self._bits) if isinstance(value, float) else value
+def _standing(method: Any, bits: int) -> Any:
+    """The method with intervals for its hyper-parameters, for its own `metric`."""
+    standing = copy(method)
+    for name, value in vars(method).items():
+        if isinstance(value, float):
+            object.__setattr__(standing, name, Interval(value, bits=bits))
+    object.__setattr__(standing, "hyper", lambda t: _hyper(method, index(t), bits))
+    object.__setattr__(standing, "at", lambda name, t: _hyper(method, index(t), bits)[name])
+    return standing
 
 
 # %% chapters/intervals.ipynb#intervals-enclosed-game
@@ -266,11 +282,17 @@ class EnclosedGame(Game):
     @cached_property
     def metric(self) -> Array:
         """(T, d): intervals that hold the diagonal of H_t."""
-        rows, method = np.empty_like(self.g), _Standing(self.method, self.bits)
+        rows, method = np.empty_like(self.g), _standing(self.method, self.bits)
         for i in range(self.rounds):
             slots = {name: values[i] for name, values in self.slots.items()}
-            rows[i] = type(self.method).metric(method, State(i + 1, slots, {}))  # type: ignore[arg-type]
+            t: Any = Interval(i + 1, bits=self.bits)
+            with enclosing():
+                rows[i] = method.metric(State(t, slots, {}))
         return rows
+
+    def rates(self, name: str = "lr") -> Array:
+        rounds = range(1, self.rounds + 1)
+        return np.array([_hyper(self.method, t, self.bits)[name] for t in rounds], object)
 
 
 # %% chapters/intervals.ipynb#intervals-game
@@ -290,8 +312,8 @@ def in_intervals(
     held: Any = tuple(_as_intervals(slot, bits) for slot in first)
     rows: list[Any] = []
     for t in progress(range(1, game.rounds + 1)):
-        with enclosing():
-            loss, g = problem.loss(x, t), problem.grad(x, t)
+        with enclosing():  # each call has a point of its own, which it may spoil
+            loss, g = problem.loss(_own(x), t), _own(problem.grad(_own(x), t))
             y, *held = method.rule(x, g, *held, **asked(method.rule, _hyper(method, t, bits)))
         rows.append((x, y, g, loss, held))
         x = in_box(y, domain)
@@ -315,6 +337,10 @@ def _as_intervals(values: Any, bits: int) -> Any:
     if np.ndim(values) == 0:
         return Interval(float(values), bits=bits)
     return np.array([Interval(float(value), bits=bits) for value in values], object)
+
+
+def _own(values: Any) -> Any:
+    return values.copy() if isinstance(values, np.ndarray) else values
 
 
 def in_box(y: Any, box: Any) -> Any:

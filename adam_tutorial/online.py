@@ -8,6 +8,7 @@ whose start is a plain float are played in plain floats: a million rounds take s
 
 import importlib
 import math
+import reprlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -100,6 +101,11 @@ class _Rows:
     answers = ""  # the name of what comes with each row, if anything does
 
     def __post_init__(self) -> None:
+        for name in filter(None, ("rows", "start", self.answers)):
+            value = getattr(self, name)
+            kind = getattr(getattr(value, "dtype", None), "kind", "")
+            if kind != "f":  # lists; whole numbers, which would overflow
+                object.__setattr__(self, name, np.asarray(value, float))
         _check_numbers("rows", self.rows, (-1, -1))
         _check_numbers("start", self.start, self.rows.shape[1:])
         if self.answers:
@@ -110,6 +116,7 @@ class _Rows:
         return len(self.rows)
 
 
+# %% chapters/online.ipynb#online-linear
 @dataclass(frozen=True, eq=False)
 class LinearLosses(_Rows):
     """f_t(x) = sum c_ti x_i, for the rows c_t of an array (rounds, d)."""
@@ -268,12 +275,21 @@ def play(method: Optimizer, problem: Any, rounds: int, domain: Domain = EVERYWHE
     return _on_arrays(method, problem, rounds, domain)
 
 
-# %% chapters/online.ipynb#online-refusals
+# %% chapters/online.ipynb#online-sizes
 def is_on_a_line(problem: Any) -> bool:
     """Whether a problem starts at a number, so that `loss` and `grad` get floats."""
     return np.ndim(problem.start) == 0
 
 
+def _has_size(domain: Domain, size: int) -> bool:
+    """Whether a domain holds vectors of this length."""
+    try:
+        return bool(np.shape(domain.corner(np.ones(size))) == (size,))
+    except ValueError:  # NumPy's, of shapes that do not fit
+        return False
+
+
+# %% chapters/online.ipynb#online-refusals
 def _check_game(method: Any, problem: Any, rounds: Any, domain: Any) -> None:
     if not isinstance(method, Optimizer):
         raise TypeError(f"method: expected an optimizer, such as Adam(lr=0.1), got {method!r}.")
@@ -284,25 +300,24 @@ def _check_game(method: Any, problem: Any, rounds: Any, domain: Any) -> None:
             raise TypeError(f"problem: {type(problem).__name__} has no {name!r}; a game needs it.")
     if isinstance(rounds, bool) or not isinstance(rounds, (int, np.integer)) or rounds < 1:
         raise ValueError(f"rounds: expected a whole number of at least 1, got {rounds!r}.")
-    if rounds > (most := getattr(problem, "rounds", math.inf)):
+    most = getattr(problem, "rounds", math.inf)
+    if not isinstance(most, (int, float, np.integer)):
+        raise TypeError(f"problem.rounds: expected how many rounds it has, got {most!r}.")
+    if rounds > most:
         raise ValueError(f"rounds: the problem has losses for {most} of them, not for {rounds}.")
     if not isinstance(domain, Domain):
         raise TypeError(f"domain: expected a Box, Ball or Simplex, got {domain!r}.")
-    start = np.asarray(problem.start, float)
+    try:
+        start = np.asarray(problem.start, float)
+    except (TypeError, ValueError, OverflowError):
+        start = np.empty(0)
+    shown = reprlib.repr(problem.start)
     if start.ndim > 1 or start.size == 0:
-        raise ValueError(f"problem.start: expected a number or a vector, got {problem.start!r}.")
+        raise ValueError(f"problem.start: expected a number or a vector, got {shown}.")
     if not _has_size(domain, start.size):
         raise ValueError(f"problem.start: it has {start.size} coordinates, which {domain} has not.")
     if reason := domain.why_not(np.atleast_1d(start)):
         raise ValueError(f"problem.start: {reason}")
-
-
-def _has_size(domain: Domain, size: int) -> bool:
-    """Whether a domain holds vectors of this length."""
-    try:
-        return bool(np.shape(domain.corner(np.ones(size))) == (size,))
-    except ValueError:  # NumPy's, of shapes that do not fit
-        return False
 
 
 # %% chapters/online.ipynb#online-floats
@@ -324,7 +339,10 @@ def _on_floats(method: Any, problem: Any, rounds: int, domain: Any, step: Any) -
     def played() -> Iterator[tuple[float, ...]]:
         x, held = start, tuple(map(float, method.init_leaf(np.array(start))))
         for t in range(1, rounds + 1):
-            loss, g = float(problem.loss(x, t)), float(problem.grad(x, t))
+            loss, g = problem.loss(x, t), problem.grad(x, t)
+            if not (isinstance(loss, float) and isinstance(g, float)):
+                loss, (g,) = _checked(loss, g, 1, t)
+            loss, g = float(loss), float(g)
             y, *held = step((x, g, *held), method.known(t, none))
             if not (isfinite(loss) and isfinite(g) and isfinite(y)):
                 raise _refused(t, loss, g, y)
@@ -367,16 +385,32 @@ def _on_arrays(method: Any, problem: Any, rounds: int, domain: Domain) -> Game:
     return Game(method, problem, domain, x, y, g, losses, slots, tuple(scalars))
 
 
+# %% chapters/online.ipynb#online-seen
 def _seen(problem: Any, theta: Array, t: int) -> tuple[float, Array]:
     """The loss and the gradient of round t at theta."""
-    loss = np.asarray(problem.loss(_as_played(problem, theta), t), float)
-    g = np.asarray(problem.grad(_as_played(problem, theta), t), float)
-    if loss.size != 1 or g.size != theta.size:
+    loss = problem.loss(_as_played(problem, theta), t)
+    return _checked(loss, problem.grad(_as_played(problem, theta), t), theta.size, t)
+
+
+def _checked(loss: Any, g: Any, size: int, t: int) -> tuple[float, Array]:
+    """A loss as a float and a gradient as a vector of this size."""
+    one, row = _real("loss", loss, t), _real("gradient", g, t)
+    if one.size != 1 or row.size != size:
         raise ValueError(
-            f"round {t}: expected one number for the loss and {theta.size} for the gradient, got shapes "
-            f"{loss.shape} and {g.shape}."
+            f"round {t}: expected one number for the loss and {size} for the gradient, got shapes "
+            f"{one.shape} and {row.shape}."
         )
-    return float(loss.reshape(())), g.reshape(theta.size)
+    return float(one.reshape(())), row.reshape(size)
+
+
+def _real(what: str, value: Any, t: int) -> Array:
+    """An array of floats; TypeError for what is no real number."""
+    try:
+        if np.asarray(value).dtype.kind not in "cSU":
+            return np.asarray(value, float)
+    except (TypeError, ValueError):
+        pass
+    raise TypeError(f"round {t}: expected real numbers for the {what}, got {value!r}.")
 
 
 # %% chapters/online.ipynb#online-regret
@@ -396,8 +430,9 @@ class Regret:
 def regret(game: Game, against: Any = None) -> Regret:
     """The losses of a game minus those of a fixed point: the best one in hindsight, or `against`.
 
-    The error is infinite where a point of the game costs less than the best that was found: then the
-    losses are not convex, or `grad` is not their gradient.
+    The error is infinite where one of some twenty other points costs less than the best that was found:
+    then the losses are not convex, or `grad` is not their gradient. A finite error does not prove them
+    convex.
     ValueError where the losses have no smallest sum, where the domain does not hold the point, or where
     `problem.total` is not their sum."""
     if against is None:
@@ -421,9 +456,25 @@ def _summands(game: Game, point: Array, rounds: int) -> float:
 
 
 def _is_beaten(game: Game, least: float) -> bool:
-    """Whether a point of the game costs less than any point should, so that the search was misled."""
-    others = game.x[0], np.mean(game.x, axis=0), game.x[-1]
+    """Whether a point costs less than any point should, so that the search was misled."""
+    others = points_tried(game.x, game.domain)
     return any(total_loss(game.problem, u, game.rounds) < least for u in others)
+
+
+def points_tried(x: Array, domain: Domain) -> list[Array]:
+    """Points where losses that are not convex may show it: the first, the last and the mean point of a
+    game x (T + 1, d), ends of the domain, and half the way from the mean to them.
+
+    Ends are sought along the first five coordinates, both ways; where there is none, one unit away."""
+    mean = np.mean(x, axis=0)
+    slopes = [sign * row for row in np.eye(x.shape[1])[:5] for sign in (1.0, -1.0)]
+    corners = [np.reshape(domain.corner(slope), mean.shape) for slope in slopes]
+    ends = [
+        np.where(np.isfinite(corner), corner, mean - slope)
+        for corner, slope in zip(corners, slopes, strict=True)
+    ]
+    found = [x[0], x[-1], mean, *ends, *((mean + end) / 2 for end in ends)]
+    return [u for u in found if not domain.why_not(u)]
 
 
 # %% chapters/online.ipynb#online-fixed
@@ -431,7 +482,11 @@ def fixed_point(game: Game, against: Any) -> Array:
     """A point of the domain as an array (d,), where one number stands for d equal ones.
 
     ValueError for one of another size, or outside the domain."""
-    point, size = np.asarray(against, float), game.x.shape[1]
+    size = game.x.shape[1]
+    try:
+        point = np.asarray(against, float)
+    except (TypeError, ValueError):
+        point = np.empty(0)
     if point.ndim > 1 or point.size not in (1, size):
         raise ValueError(f"against: expected one number or a vector of {size}, got {against!r}.")
     point = np.broadcast_to(point, size)
@@ -479,10 +534,10 @@ def total_gradient(problem: Any, point: Array, rounds: int) -> Array:
         found = problem.total_grad(u, rounds)
     else:
         rows = [
-            np.array(problem.grad(_as_played(problem, point), t), float)
+            np.array(problem.grad(_as_played(problem, point), t), float).reshape(-1)
             for t in range(1, rounds + 1)
         ]
-        found = np.sum(rows, axis=0)
+        found = [float_sum(column) for column in np.transpose(rows)]  # slopes may cancel
     return np.atleast_1d(np.asarray(found, float))
 
 

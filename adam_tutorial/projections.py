@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from adam_tutorial.optimizer import State, asked, keywords
-from adam_tutorial.trees import Array
+from adam_tutorial.trees import Array, Tree, leaves
 from adam_tutorial.wrappers import Wrapper
 
 
@@ -82,10 +82,21 @@ def _like(side: Any, y: Any) -> Any:
 
 def _numbers(name: str, side: Any) -> Any:
     """A float, or a tuple of floats."""
-    values = np.asarray(side, float)
+    try:
+        values = np.asarray(side, float)
+    except (TypeError, ValueError):
+        values = np.array(np.nan)
     if values.ndim > 1 or np.any(np.isnan(values)):
         raise ValueError(f"{name}: expected a number, or one for each coordinate, got {side!r}.")
     return tuple(values.tolist()) if values.ndim else float(values)
+
+
+def _number(name: str, value: Any) -> float:
+    """A float."""
+    try:
+        return float(np.asarray(value, float).reshape(()))
+    except (TypeError, ValueError):
+        raise ValueError(f"{name}: expected one number, got {value!r}.") from None
 
 
 # %% chapters/online.ipynb#projections-weights
@@ -129,6 +140,8 @@ class Box(Domain):
         for name in ("low", "high"):
             object.__setattr__(self, name, _numbers(name, getattr(self, name)))
         low, high = np.asarray(self.low), np.asarray(self.high)
+        if low.size == 0 or (low.ndim and high.ndim and low.shape != high.shape):
+            raise ValueError(f"low, high: expected one length, got {self.low} and {self.high}.")
         if not np.all((low <= high) & (low < math.inf) & (high > -math.inf)):
             raise ValueError(
                 f"expected low <= high in each coordinate, got low = {self.low}, high = {self.high}:"
@@ -146,8 +159,7 @@ class Box(Domain):
         return np.where(c > 0, self.low, np.where(c < 0, self.high, inner))
 
     def diameter(self, norm: float = 2, size: int = 1) -> float:
-        sides = np.subtract(self.high, self.low) + np.zeros(size)
-        return float(np.linalg.norm(sides, norm))
+        return float(np.linalg.norm(np.subtract(self.high, self.low) + np.zeros(size), norm))
 
     def limits(self, size: int) -> dict[str, Any]:
         sides = [np.broadcast_to(side, size) for side in (self.low, self.high)]
@@ -167,6 +179,7 @@ class Ball(Domain):
     center: float | tuple[float, ...] = 0.0
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "radius", _number("radius", self.radius))
         object.__setattr__(self, "center", _numbers("center", self.center))
         if not (0 <= self.radius < math.inf and np.all(np.isfinite(self.center))):
             raise ValueError(
@@ -226,6 +239,7 @@ class Simplex(Domain):
     total: float = 1.0
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "total", _number("total", self.total))
         if not 0 < self.total < math.inf:
             raise ValueError(f"total must be positive and finite, got {self.total}.")
 
@@ -298,9 +312,26 @@ def _check_projected(inner: Any, domain: Any) -> None:
         inner = getattr(inner, "inner", None)
 
 
+# %% chapters/online.ipynb#projections-whole-step
+class _WholeStep(Wrapper):
+    """A step of all leaves or of none, where the way back may refuse one."""
+
+    def step(self, params: Tree, grads: Tree, state: State) -> None:
+        if self.elementwise:
+            return super().step(params, grads, state)
+        new, then = self.update(params, grads, state)
+        for old, now in zip(
+            [params, *state.slots.values()], [new, *then.slots.values()], strict=True
+        ):
+            for array, values in zip(leaves(old), leaves(now), strict=True):
+                array[...] = values
+        state.t, state.scalars = then.t, then.scalars
+        return None
+
+
 # %% chapters/online.ipynb#projections-projected
 @dataclass(frozen=True)
-class Projected(Wrapper):
+class Projected(_WholeStep):
     """After each step of `inner`, the nearest point of `domain`: in the method's own norm, leaf by leaf.
 
     The norm is that of `inner.metric`, in which the step was shortest [Duchi, Hazan & Singer 2011].

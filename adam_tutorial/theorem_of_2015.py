@@ -22,8 +22,10 @@ from adam_tutorial.bounds import (
     Term,
     as_number,
     as_point,
+    beyond_rounding,
     convexity,
     falling_rates,
+    game_rates,
     largest,
     own_points,
     regret_of,
@@ -140,7 +142,7 @@ class _Letters:
         met = upper(largest(np.abs(self.game.g)))
 
         def number(value: Any) -> Any:
-            return as_number(self.game, float(value))
+            return as_number(self.game, value)
 
         self.alpha, self.eps = number(self.game.rates()[0]), number(method.eps)
         self.beta1, self.beta2 = number(method.beta1), number(method.beta2)
@@ -271,9 +273,34 @@ def _terms(p: Any, reading: str) -> tuple[Term, ...]:
     return tuple(Term(*row, SOURCE) for row in rows)
 
 
+# %% chapters/theorem_of_2015.ipynb#kingma-ba-follows
 def _gap(p: Any) -> Any:
     """1 - gamma, and 0 where gamma is too large for the theorem."""
     return 1 - p.gamma if p.gamma < 1 else 0.0
+
+
+def _follows(p: Any) -> tuple[Premise, ...]:
+    """The game is one of Algorithm 1: its averages, its divisor, its step."""
+    game, where, m, v = (
+        p.game,
+        "Kingma & Ba 2015, Algorithm 1",
+        p.game.slots["m"],
+        p.game.slots["v"],
+    )
+    old_m, old_v = p.momentum * _before(m), p.beta2 * _before(v)
+    new_m, new_v = (1 - p.momentum) * game.g, (1 - p.beta2) * game.g * game.g
+    root = p.s * game_rates(game)[:, None]
+    x, y = game.metric * game.x[:-1], game.metric * game.y
+    rows = {
+        "m_t averages the gradients": (m - old_m - new_m, m, old_m, new_m),
+        "v_t averages their squares": (v - old_v - new_v, v, old_v, new_v),
+        "H_t = sqrt(v_hat_t) / alpha_t": (root - p.root, root, p.root),
+        "each step is -m_hat_t / H_t": (p.m_hat - (x - y), p.m_hat, x, y),
+    }
+    return tuple(
+        Premise(name, beyond_rounding(np.abs(off), *sizes), 0.0, where)
+        for name, (off, *sizes) in rows.items()
+    )
 
 
 # %% chapters/theorem_of_2015.ipynb#kingma-ba-bound
@@ -299,6 +326,7 @@ def _bound(p: Any, reading: str = READINGS[0]) -> Certificate:
     return Certificate(SOURCE, terms, _premises(p), p.cost.value, error)
 
 
+# %% chapters/theorem_of_2015.ipynb#kingma-ba-premises
 def _premises(p: Any) -> tuple[Premise, ...]:
     game, where = p.game, "Kingma & Ba 2015, section 4"
     met, moved = lower(largest(np.abs(game.g))), lower(largest(np.abs(game.y - game.x[1:])))
@@ -309,6 +337,7 @@ def _premises(p: Any) -> tuple[Premise, ...]:
         Premise("D_inf finite", upper(p.spread[0]), float(np.finfo(float).max), where),
         Premise("beta1**2 / sqrt(beta2) < 1", upper(p.gamma), _BELOW_ONE, where),
         falling_rates(game),
+        *_follows(p),
         Premise("beta_{1,t} = beta1 lambda**(t-1), lambda < 1", upper(p.decay), _BELOW_ONE, where),
         Premise("no epsilon", upper(p.eps), 0.0, where),
         Premise("no projection", moved, 0.0, "Kingma & Ba 2015, Algorithm 1"),

@@ -48,7 +48,7 @@ from adam_tutorial import (
 )
 from adam_tutorial import bounds as module
 from adam_tutorial.intervals import lower, upper
-from adam_tutorial.online import Game
+from adam_tutorial.online import Game, points_tried
 from adam_tutorial.optimizer import Schedule
 from adam_tutorial.trees import map_leaves
 
@@ -942,9 +942,103 @@ def test_the_points_of_the_convexity_premise(monkeypatch: pytest.MonkeyPatch) ->
         certificate(game, 0.5)
         point, *own = seen.pop()
         assert np.all(point == 0.5)
-        np.testing.assert_array_equal(own, [START, game.x[T], game.x.mean(axis=0)])
+        np.testing.assert_array_equal(own, points_tried(game.x, BOX))
+        np.testing.assert_array_equal(own[:3], [START, game.x[T], game.x.mean(axis=0)])
     outside = replace(game, x=np.vstack([game.x[:-1], [[9.0, 0.0]]]))
-    assert len(module.own_points(outside)) == 2
+    assert len(module.own_points(outside)) == len(own) - 1
+
+
+@dataclass(frozen=True)
+class Saddle:
+    """x_1**2 - x_2**2: the play finds the resting point, where nothing of it is seen."""
+
+    start: Any
+
+    def loss(self, x: Any, t: int = 1) -> Any:
+        return x[0] * x[0] - x[1] * x[1]
+
+    def grad(self, x: Any, t: int = 1) -> Any:
+        return 2 * x * np.array([1.0, -1.0])
+
+
+class Flat(Saddle):
+    """A gradient of zeros that is none."""
+
+    def loss(self, x: Any, t: int = 1) -> Any:
+        return np.sum(abs(x - 0.5))
+
+    def grad(self, x: Any, t: int = 1) -> Any:
+        return 0 * x
+
+
+@pytest.mark.parametrize("domain", [Box(-1.0, 1.0), Ball(1.0)], ids=str)
+@pytest.mark.parametrize("kind", [Saddle, Flat])
+def test_losses_that_look_convex_along_the_play_alone(kind: Any, domain: Any) -> None:
+    for method, certificate in (
+        (SGD(falling), gradient_descent_bound),
+        (Adagrad(0.3, 0.1), adagrad_bound),
+    ):
+        game = play(method, kind(np.array([0.3, 0.0])), 60, domain)
+        assert CONVEX in broken(certificate(game)) and CONVEX in broken(any_step_bound(game))
+        assert regret(game).error == math.inf
+    if domain == Box(-1.0, 1.0):
+        assert confirmed(gradient_descent_bound, play(SGD(falling), game.problem, 60, domain)).void
+
+
+def test_a_loss_may_spoil_the_point_that_it_gets() -> None:
+    class InPlace(SquareLosses):
+        def loss(self, x: Any, t: int = 1) -> Any:
+            value = super().loss(x, t)
+            x += 7.0
+            return value
+
+        def grad(self, x: Any, t: int = 1) -> Any:
+            x -= super().grad(x.copy(), t)
+            x *= -1.0
+            return x
+
+    class Copying(SquareLosses):
+        def grad(self, x: Any, t: int = 1) -> Any:
+            return -(x - super().grad(x, t))
+
+    games = [play(SGD(falling), kind(ROWS, TARGETS, START), T, BOX) for kind in (InPlace, Copying)]
+    for both in (games, [in_intervals(game) for game in games]):
+        for u in (module.as_point(game, 0.25) for game in both[:1]):
+            assert [repr(each) for each in module.losses_at(both[0], u)] == [
+                repr(each) for each in module.losses_at(both[1], u)
+            ]
+        assert repr(both[0].x.tolist()) == repr(both[1].x.tolist())
+        assert repr(both[0].g.tolist()) == repr(both[1].g.tolist())
+
+
+@dataclass(frozen=True)
+class Nearly(SGD):
+    """Steps that are shorter by 5e-13 of themselves, and a norm to match."""
+
+    @staticmethod
+    def rule(theta: Any, g: Any, *, lr: Any) -> Any:
+        return (theta - lr * (1 - 5e-13) * g,)
+
+    def metric(self, state: Any) -> Any:
+        return 1 / (self.hyper(state.t)["lr"] * (1 - 5e-13))
+
+
+def test_intervals_see_a_premise_that_is_broken_by_little() -> None:
+    game = play(Nearly(0.125), LinearLosses(np.ones((20, 1)), np.zeros(1)), 20, Box(-9.0, 9.0))
+    assert not known_horizon_bound(game, game.x[-1]).void  # within what rounding is allowed
+    sure = confirmed(known_horizon_bound, game, against=game.x[-1])
+    assert broken(sure) == ["H_t = 1 / alpha_t in each coordinate"]
+    later = replace(game, method=SGD(lambda t: 0.125 * (1 + 1e-12 * (t > 5)) / t**0.5))
+    assert module.falling_rates(later).holds is False or module.falling_rates(later).value < 1e-11
+    assert not module.falling_rates(in_intervals(play(later.method, LINEAR, T, BOX))).holds
+
+
+@pytest.mark.parametrize("bits", [12, 40, 113])
+def test_few_bits_break_no_premise(bits: int) -> None:
+    game = play(SGD(falling), Cycle((3.0, -1.0, -1.0)), 60, Box(-1.0, 1.0))
+    assert confirmed(gradient_descent_bound, game, bits=bits).verdict == "holds"
+    adagrad = play(Adagrad(0.5, 0.25), Cycle((3.0, -1.0, -1.0)), 60, Box(-1.0, 1.0))
+    assert confirmed(adagrad_bound, adagrad, bits=bits).verdict == "holds"
 
 
 def test_the_first_rate_and_the_first_coordinate_count() -> None:

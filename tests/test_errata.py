@@ -339,7 +339,7 @@ def bound_of_2015(D: float = 2.05, G: float = 4.0, b1: float = 0.25, b2: float =
 def bound_for_amsgrad(D: float = 4.0, b1: float = 0.25, b2: float = 0.1) -> float:
     _, g, H, _ = GAMES[True]
     mean = (0.3 / np.sqrt(np.arange(1, len(g) + 1)) * np.abs(g)).sum()
-    factor = (1 + b1) / (2 * (1 - b1)) / math.sqrt((1 - b2) * (1 - b1**2 / b2))
+    factor = (1 + b1) / 2 / math.sqrt((1 - b2) * (1 - b1**2 / b2))
     return float(D * D / (2 * (1 - b1)) * H[-1] + factor * mean)
 
 

@@ -1,6 +1,7 @@
 """Intervals: what they enclose, how narrow they are, what they decide, and games played in them."""
 
 import math
+import operator
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -9,10 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+import adam_tutorial
 from adam_tutorial import (
     SGD,
     Adagrad,
     Adam,
+    AdamNC,
     Ball,
     Box,
     Cycle,
@@ -346,6 +349,92 @@ def test_a_loss_at_a_fixed_point_is_enclosed_as_well() -> None:
     assert all(holds(Fraction(1, 16), z) for z in losses_at(game, u))
     with pytest.raises(TypeError, match="an interval was made a float"):
         losses_at(replace(game, problem=Soft("loss")), u)
+
+
+def test_truth_is_decided_or_refused() -> None:
+    assert Interval(1) and Interval(-2, -1) and not Interval(0)
+    for wide in (Interval(0, 1), Interval(-1, 1)):
+        with pytest.raises(Undecided):
+            bool(wide)
+    game = play(SGD(0.1), Kinked(), 3, Box(-1.0, 1.0))
+    assert [float(g) for g in in_intervals(game).g[:, 0]] == game.g[:, 0].tolist() == [0.0] * 3
+
+
+class Kinked:
+    """abs(x), with its kink told by `if x`."""
+
+    start = 0.0
+
+    def loss(self, x: Any, t: int = 1) -> Any:
+        return abs(x)
+
+    def grad(self, x: Any, t: int = 1) -> Any:
+        return (1.0 if x > 0 else -1.0) if x else 0.0
+
+
+def test_whole_numbers_and_powers() -> None:
+    assert operator.index(Interval(7)) == 7 and operator.index(Interval(-3)) == -3
+    assert list(range(Interval(2))) == [0, 1]
+    for no in (Interval(1, 2), Interval(Fraction(1, 2)), Interval(0.5)):
+        with pytest.raises(TypeError, match="expected a whole number"):
+            operator.index(no)
+    x = Interval(Fraction(3, 2))
+    assert x**2 == x**2.0 == x ** Interval(2) == Fraction(9, 4)
+    assert holds(Fraction(4, 9), x**-2)
+    two = Interval(2) ** 0.5
+    assert Fraction(lower(two)) ** 2 <= 2 <= Fraction(upper(two)) ** 2
+    assert (Interval(9) ** Interval(0.5)) == 3
+    for power in (1.5, Interval(1, 2), "2", None):
+        with pytest.raises((TypeError, Undecided), match="whole powers|overlap|expected a number"):
+            Interval(2) ** power
+
+
+@pytest.mark.parametrize("name", ["AdamNC", "AdamHat", "AMSGrad", "AdaMax", "Adagrad", "RMSProp"])
+def test_the_step_number_is_not_rounded(name: str) -> None:
+    """The mean of squares by 1 / t, and the roots of 1 - beta**t, beside more bits."""
+    settings = {"AdamNC": {"eps": 0.0}, "AdaMax": {}}.get(name, {})
+    method = getattr(adam_tutorial, name)(0.25, **settings)
+    slopes = Cycle((0.7, 0.3, -0.9, 0.1, 0.55), 0.125)
+    game = play(method, slopes, 25, Box(-3.0, 3.0))
+    rough, fine = in_intervals(game), in_intervals(game, bits=300)
+    for few, many in (
+        (rough.x, fine.x),
+        (rough.metric, fine.metric),
+        *zip(rough.slots.values(), fine.slots.values(), strict=True),
+    ):
+        for a, b in zip(few.ravel(), many.ravel(), strict=True):
+            ends = [Fraction(*as_ratio(end)) for each in (a, b) for end in each.ends]
+            assert ends[0] <= ends[2] <= ends[3] <= ends[1]
+            assert ends[1] - ends[0] <= (abs(ends[0]) + 1) * Fraction(1, 2**90)
+
+
+def test_the_mean_of_squares_is_enclosed() -> None:
+    slopes = (0.7, 0.3, 0.9, 0.1, 0.55)
+    game = in_intervals(play(AdamNC(0.5, 0.0, 0.0), Cycle(slopes, 0.0), 5, Box(-3.0, 3.0)))
+    for t in range(1, 6):
+        exact = sum((Fraction(g) ** 2 for g in slopes[:t]), Fraction(0)) / t
+        low, high = (Fraction(*as_ratio(end)) for end in game.slots["v"][t - 1, 0].ends)
+        assert low <= exact <= high
+
+
+def test_rates_are_intervals_too() -> None:
+    game = in_intervals(play(SGD(lambda t: 0.1 / t**0.5), Cycle((1.0, -1.0)), 4, Box(-1.0, 1.0)))
+    for t, rate in enumerate(game.rates(), 1):
+        assert Fraction(lower(rate)) ** 2 <= Fraction(0.1) ** 2 / t <= Fraction(upper(rate)) ** 2
+        assert upper(rate) - lower(rate) <= 2.0**-48 * upper(rate)
+    still = in_intervals(play(SGD(0.1), Cycle((1.0, -1.0)), 4, Box(-1.0, 1.0)))
+    assert all(rate == 0.1 for rate in still.rates("lr"))
+
+
+class ByMath(SGD):
+    def metric(self, state: Any) -> Any:
+        return math.exp(math.log(1 / self.lr))  # type: ignore[operator]
+
+
+def test_a_metric_that_makes_floats_is_refused() -> None:
+    game = in_intervals(play(ByMath(0.1), Cycle((1.0, -1.0)), 4, Box(-1.0, 1.0)))
+    with pytest.raises(TypeError, match="an interval was made a float"):
+        game.metric  # noqa: B018
 
 
 def test_progress_sees_each_round() -> None:

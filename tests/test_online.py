@@ -34,7 +34,7 @@ from adam_tutorial import (
     total_gradient,
     total_loss,
 )
-from adam_tutorial.online import _check_numbers, float_sum
+from adam_tutorial.online import _check_numbers, float_sum, points_tried
 
 RNG = np.random.default_rng(0)
 ROWS, ANSWERS = RNG.standard_normal((40, 3)), RNG.standard_normal(40)
@@ -436,6 +436,75 @@ def test_a_formula_may_round_otherwise_than_the_losses() -> None:
     problem = SquareLosses(rows, rows @ best, best)
     game = play(SGD(0.1), problem, 20, Box(-1.0, 1.0))
     assert regret(game).error < 1e-12 and abs(regret(game, best).value) < 1e-20
+
+
+def test_the_points_that_are_tried() -> None:
+    x = np.array([[0.0, 0.5], [0.5, 0.5], [1.0, 0.5]])
+    found = {tuple(u.tolist()) for u in points_tried(x, Box((-1.0, -np.inf), 2.0))}
+    own, ends = (
+        {(0.0, 0.5), (1.0, 0.5), (0.5, 0.5)},
+        {(-1.0, 0.0), (2.0, 0.0), (0.0, -0.5), (0.0, 2.0)},
+    )
+    half = {((0.5 + a) / 2, (0.5 + b) / 2) for a, b in ends}
+    assert found == own | ends | half
+    ball = points_tried(x[:, :1], Ball(0.75))
+    assert [u.tolist() for u in ball] == [[0.0], [0.5], [-0.75], [0.75], [-0.125], [0.625]]
+    far = points_tried(np.zeros((2, 9)), EVERYWHERE)
+    assert len(far) == 3 + 20 and {float(abs(u).sum()) for u in far} == {0.0, 0.5, 1.0}
+    assert all(not np.any(u[5:]) for u in far)
+
+
+def test_slopes_that_cancel_are_summed_exactly() -> None:
+    class Cancelling(_WithoutTotal):
+        pass
+
+    rows = np.array([[1e16, 0.0], [-1.0, 0.0], [-1e16, 0.0]])
+    problem = Cancelling(LinearLosses(rows, np.zeros(2)))
+    assert total_gradient(problem, np.zeros(2), 3).tolist() == [-1.0, 0.0]
+    assert regret(play(SGD(1e-30), problem, 3, Box(-1e3, 1e3))).against[0] == 1e3
+
+
+def test_what_is_no_real_number_is_refused() -> None:
+    class Odd(Cycle):
+        def grad(self, x: Any, t: int = 1) -> Any:
+            return self.odd if t == 2 else 1.0  # type: ignore[attr-defined]
+
+    for start in (0.5, np.array([0.5])):
+        for method in (SGD(0.1), Nadam(0.1)):
+            for value in (1j, "0.5", np.array([1j]), [None, {}], object()):
+                problem = type("Odder", (Odd,), {"odd": value})((1.0,), start)
+                with pytest.raises((TypeError, ValueError), match="round 2: expected"):
+                    play(method, problem, 3)
+            one = type("One", (Odd,), {"odd": np.array([[2.0]])})((1.0,), start)
+            assert play(method, one, 3).g[:, 0].tolist() == [1.0, 2.0, 1.0]
+
+
+def test_lists_and_small_integers_are_rows() -> None:
+    problem = SquareLosses([[3, 86], [1, 2]], [1, 2], [0, 0])  # type: ignore[arg-type]
+    small = SquareLosses(
+        np.array([[3, 86], [1, 2]], np.uint8), np.array([1, 2], np.int8), np.zeros(2)
+    )
+    for each in (problem, small):
+        assert each.rows.dtype == each.targets.dtype == each.start.dtype == np.float64
+        assert each.curvature(1) == 0.0 and each.loss(np.ones(2), 1) == 88.0**2 / 2
+    half = np.ones((2, 2), np.float32)
+    assert LinearLosses(half, half[0]).rows is half
+
+
+def test_the_words_of_a_refusal_name_what_is_wrong() -> None:
+    class Rounds(Cycle):
+        def rounds(self) -> int:
+            return 3
+
+    with pytest.raises(TypeError, match="problem.rounds: expected how many rounds it has"):
+        play(SGD(0.1), Rounds((1.0,)), 3)
+    for start in (1j, "ab", 10**400, [[0.0]], []):
+        with pytest.raises(ValueError, match="problem.start: expected a number or a vector, got"):
+            play(SGD(0.1), Cycle((1.0,), start), 3)  # type: ignore[arg-type]
+    game = play(SGD(0.1), Cycle((1.0,), 0.0), 3)
+    for against in ("x", 1j, None, [None, {}]):
+        with pytest.raises(ValueError, match="against: "):
+            regret(game, against=[against])
 
 
 def test_a_game_shows_itself_in_a_line() -> None:

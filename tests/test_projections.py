@@ -15,6 +15,7 @@ from adam_tutorial import (
     EVERYWHERE,
     L2,
     SGD,
+    Adagrad,
     Adam,
     Ball,
     Box,
@@ -534,3 +535,35 @@ def test_a_set_of_ones_own() -> None:
     assert theta.tolist() == [0, -2]
     with pytest.raises(ValueError, match="outside Half"):
         method.init(np.array([-1.0, 0.0]))
+
+
+def test_a_way_back_that_is_refused_leaves_everything_as_it_was() -> None:
+    method = Projected(Adagrad(50.0, eps=0.0), Simplex(1.0))
+    params = {"a": np.array([0.9, 0.1]), "b": np.array([0.5, 0.5])}
+    state = method.init(params)
+    before = repr((params, state.t, state.slots))
+    grads = {"a": np.array([1.0, 2.0]), "b": np.array([1.0, 0.0])}
+    with np.errstate(invalid="ignore"), pytest.raises(ValueError, match="must be positive"):
+        method.step(params, grads, state)
+    assert repr((params, state.t, state.slots)) == before
+    arrays = params["a"], state.slots["s"]["a"] if "s" in state.slots else None
+    method.step(params, {**grads, "b": np.array([1.0, 0.5])}, state)
+    assert state.t == 1 and params["a"] is arrays[0] and params["a"].tolist() != [0.9, 0.1]
+
+
+@pytest.mark.parametrize("kind", [Ball, Simplex])
+@pytest.mark.parametrize("size", ["a", None, [1.0, 2.0], np.ones(2)])
+def test_a_size_is_one_number(kind: Any, size: Any) -> None:
+    with pytest.raises(
+        ValueError, match="(radius|total): expected|expected a finite center|total must be"
+    ):
+        kind(size)
+
+
+def test_the_sides_of_a_box_have_one_length() -> None:
+    for low, high in (((0, 0), (1, 1, 1)), ((), ())):
+        with pytest.raises(ValueError, match="low, high: expected one length"):
+            Box(low, high)
+    with pytest.raises(ValueError, match="low: expected a number, or one for each coordinate"):
+        Box("a", 1.0)  # type: ignore[arg-type]
+    assert Box((0.0, 0.0), 1.0).high == 1.0

@@ -1,6 +1,7 @@
 """The theorem of 2015: its method beside a plain loop, its bound and both proofs beside plain sums."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,11 +20,12 @@ from adam_tutorial import (
     kingma_ba_proof,
     play,
     repaired_proof,
+    settings_of,
 )
 from adam_tutorial import theorem_of_2015 as module
 from adam_tutorial.bounds import Line, Premise, first_false, run_error
 from adam_tutorial.intervals import Interval, Undecided, in_intervals, lower, upper
-from adam_tutorial.online import Cycle, LinearLosses, SquareLosses, regret
+from adam_tutorial.online import Cycle, LinearLosses, SquareLosses, points_tried, regret
 from adam_tutorial.projections import Ball, Box
 from adam_tutorial.theorem_of_2015 import READINGS
 
@@ -467,11 +469,9 @@ def test_the_premises_reach_the_start_and_both_sides(monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(module, "convexity", watched)
     kingma_ba_bound(GAMES["free"], np.array([0.5, 0.25]))
-    x = GAMES["free"].x
-    assert [point.tolist() for point in seen] == [
-        [0.5, 0.25], *(point.tolist() for point in (x[0], x[-1], np.mean(x, axis=0)))
-    ]  # fmt: skip
-    assert x[0].tolist() == [0.2, -0.1]
+    point, *own = seen
+    assert point.tolist() == [0.5, 0.25] and own[0].tolist() == [0.2, -0.1]
+    np.testing.assert_array_equal(own, points_tried(GAMES["free"].x, GAMES["free"].domain))
 
 
 def test_a_gradient_above_the_stated_bound_and_a_loss_that_is_not_convex() -> None:
@@ -696,6 +696,10 @@ def test_the_premises_are_measured(game: Any) -> None:
         "D_inf finite": (sums.widest, float(np.finfo(float).max)),
         "beta1**2 / sqrt(beta2) < 1": (sums.kappa, below),
         "alpha_t = alpha / sqrt(t)": (0.0, 1e-14),
+        "m_t averages the gradients": (0.0, 0.0),
+        "v_t averages their squares": (0.0, 0.0),
+        "H_t = sqrt(v_hat_t) / alpha_t": (0.0, 0.0),
+        "each step is -m_hat_t / H_t": (0.0, 0.0),
         "beta_{1,t} = beta1 lambda**(t-1), lambda < 1": (sums.lam, below),
         "no epsilon": (sums.eps, 0.0),
         "no projection": (moved, 0.0),
@@ -715,3 +719,53 @@ def test_a_rate_of_zero_in_one_round_makes_the_theorem_void(zero: int) -> None:
     game = play(method, Cycle((3.0, -1.0, -1.0)), 9, Box(-1.0, 1.0))
     assert kingma_ba_bound(game).void and kingma_ba_average(game).void
     assert kingma_ba_proof(game)[0].verdict != "violated"  # and nothing warns
+
+
+class Still(AnnealedAdam):
+    """It averages as Adam does, and never moves."""
+
+    @staticmethod
+    def rule(  # type: ignore[override]
+        theta: Any,
+        g: Any,
+        m: Any,
+        v: Any,
+        *,
+        lr: Any,
+        beta1: Any,
+        beta2: Any,
+        eps: Any,
+        decay: Any,
+        t: Any,
+    ) -> Any:
+        known = {"lr": lr, "beta1": beta1, "beta2": beta2, "eps": eps, "decay": decay, "t": t}
+        return theta, *AnnealedAdam.rule(theta, g, m, v, **known)[1:]
+
+
+@pytest.mark.parametrize("enclosed", [False, True])
+def test_what_is_not_the_theorems_method_makes_it_void(enclosed: bool) -> None:
+    method = AnnealedAdam(lambda t: 0.5 / t**0.5, 0.5, 0.5, decay=0.5)
+    problem = Cycle((3.0, -1.0, -1.0))
+    of = in_intervals if enclosed else (lambda game: game)
+    good = of(play(method, problem, 9, Box(-1e3, 1e3)))
+    names = {premise.name for premise in kingma_ba_bound(good).broken}
+    assert not names
+    m, v = good.slots["m"], good.slots["v"]
+    nudged = m + np.array([[1e-9 * (t == 4)] for t in range(9)])
+    cases = {
+        "each step is -m_hat_t / H_t": play(
+            Still(**settings_of(method)), problem, 9, Box(-1e3, 1e3)
+        ),
+        "m_t averages the gradients": replace(good, slots={"m": nudged, "v": v}),
+        "v_t averages their squares": replace(good, slots={"m": m, "v": v * 1.0 + nudged - m}),
+    }
+    cases["each step is -m_hat_t / H_t"] = of(cases["each step is -m_hat_t / H_t"])
+    for name, game in cases.items():
+        assert name in {premise.name for premise in kingma_ba_bound(game).broken}
+
+    class Other(AnnealedAdam):
+        def metric(self, state: Any) -> Any:
+            return super().metric(state) * 1.5
+
+    other = of(play(Other(**settings_of(method)), problem, 9, Box(-1e3, 1e3)))
+    assert "H_t = sqrt(v_hat_t) / alpha_t" in {p.name for p in kingma_ba_bound(other).broken}
