@@ -534,7 +534,7 @@ def total_gradient(problem: Any, point: Array, rounds: int) -> Array:
         found = problem.total_grad(u, rounds)
     else:
         rows = [
-            np.array(problem.grad(_as_played(problem, point), t), float).reshape(-1)
+            np.array(problem.grad(_as_played(problem, point), t), float).ravel()
             for t in range(1, rounds + 1)
         ]
         found = [float_sum(column) for column in np.transpose(rows)]  # slopes may cancel

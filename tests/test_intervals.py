@@ -419,11 +419,24 @@ def test_the_mean_of_squares_is_enclosed() -> None:
 
 def test_rates_are_intervals_too() -> None:
     game = in_intervals(play(SGD(lambda t: 0.1 / t**0.5), Cycle((1.0, -1.0)), 4, Box(-1.0, 1.0)))
+    assert len(game.rates()) == 4
     for t, rate in enumerate(game.rates(), 1):
         assert Fraction(lower(rate)) ** 2 <= Fraction(0.1) ** 2 / t <= Fraction(upper(rate)) ** 2
         assert upper(rate) - lower(rate) <= 2.0**-48 * upper(rate)
     still = in_intervals(play(SGD(0.1), Cycle((1.0, -1.0)), 4, Box(-1.0, 1.0)))
     assert all(rate == 0.1 for rate in still.rates("lr"))
+
+
+class LookingAt(SGD):
+    def metric(self, state: Any) -> Any:
+        return 1 / self.at("lr", state.t)
+
+
+def test_a_metric_may_look_at_a_rate() -> None:
+    method = LookingAt(lambda t: 0.1 / t**0.5)
+    game = in_intervals(play(method, Cycle((1.0, -1.0)), 4, Box(-1.0, 1.0)))
+    for h, rate in zip(game.metric[:, 0], game.rates(), strict=True):
+        assert repr(h) == repr(1 / rate) and lower(h) < upper(h)
 
 
 class ByMath(SGD):

@@ -479,6 +479,16 @@ def test_what_is_no_real_number_is_refused() -> None:
             assert play(method, one, 3).g[:, 0].tolist() == [1.0, 2.0, 1.0]
 
 
+@pytest.mark.parametrize("start", [0.5, np.full(3, 0.5)], ids=["line", "vector"])
+def test_a_loss_that_is_no_number_is_refused_in_its_round(start: Any) -> None:
+    class Odd(Cycle):
+        def loss(self, x: Any, t: int = 1) -> Any:
+            return "1.0" if t == 2 else np.sum(x)
+
+    with pytest.raises(TypeError, match="round 2: expected real numbers for the loss, got '1.0'"):
+        play(SGD(0.1), Odd((1.0,), start), 5)
+
+
 def test_lists_and_small_integers_are_rows() -> None:
     problem = SquareLosses([[3, 86], [1, 2]], [1, 2], [0, 0])  # type: ignore[arg-type]
     small = SquareLosses(
