@@ -455,11 +455,8 @@ def test_the_points_that_are_tried() -> None:
 
 
 def test_slopes_that_cancel_are_summed_exactly() -> None:
-    class Cancelling(_WithoutTotal):
-        pass
-
     rows = np.array([[1e16, 0.0], [-1.0, 0.0], [-1e16, 0.0]])
-    problem = Cancelling(LinearLosses(rows, np.zeros(2)))
+    problem = _WithoutTotal(LinearLosses(rows, np.zeros(2)))
     assert total_gradient(problem, np.zeros(2), 3).tolist() == [-1.0, 0.0]
     assert regret(play(SGD(1e-30), problem, 3, Box(-1e3, 1e3))).against[0] == 1e3
 

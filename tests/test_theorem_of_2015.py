@@ -748,21 +748,17 @@ def test_what_is_not_the_theorems_method_makes_it_void(enclosed: bool) -> None:
     problem = Cycle((3.0, -1.0, -1.0))
     of = in_intervals if enclosed else (lambda game: game)
     good = of(play(method, problem, 9, Box(-1e3, 1e3)))
-    names = {premise.name for premise in kingma_ba_bound(good).broken}
-    assert not names
+    assert not kingma_ba_bound(good).broken
     m, v = good.slots["m"], good.slots["v"]
-    nudged = m + np.array([[1e-9 * (t == 8)] for t in range(9)])
-    cases = {
-        "each step is -m_hat_t / H_t": play(
-            Still(**settings_of(method)), problem, 9, Box(-1e3, 1e3)
-        ),
-        "m_t averages the gradients": replace(good, slots={"m": nudged, "v": v}),
-        "m_t averages the gradients ": replace(good, slots={"m": 2 * m - nudged, "v": v}),
-        "v_t averages their squares": replace(good, slots={"m": m, "v": v * 1.0 + nudged - m}),
-    }
-    cases["each step is -m_hat_t / H_t"] = of(cases["each step is -m_hat_t / H_t"])
-    for name, game in cases.items():
-        assert name.strip() in {premise.name for premise in kingma_ba_bound(game).broken}
+    nudge = np.array([[1e-9 * (t == 8)] for t in range(9)])
+    still = of(play(Still(**settings_of(method)), problem, 9, Box(-1e3, 1e3)))
+    for name, game in (
+        ("each step is -m_hat_t / H_t", still),
+        ("m_t averages the gradients", replace(good, slots={"m": m + nudge, "v": v})),
+        ("m_t averages the gradients", replace(good, slots={"m": m - nudge, "v": v})),
+        ("v_t averages their squares", replace(good, slots={"m": m, "v": v + nudge})),
+    ):
+        assert name in {premise.name for premise in kingma_ba_bound(game).broken}
 
     class Other(AnnealedAdam):
         def metric(self, state: Any) -> Any:
